@@ -1,0 +1,107 @@
+"""Every error that Lissom raises, in one tree.
+
+    LissomError                     the one root; the command line catches only this
+    |- InputError                   yours to mend; exit code 2, never a traceback
+    |  |- ModelError                a model cannot be read, is invalid, or asks for too much
+    |  |- SamplesError              names, shapes, types or counts of the samples do not fit the model
+    |  |- RecipeError (ValueError)  an unknown method, a parameter out of range, a target that matched nothing
+    |  |- OptionError (ValueError)  a limit, metric, target or other option that means nothing
+    |  `- OutputError               the place for results exists and is not ours, or cannot be written
+    |- MissingExtra (ImportError)   an optional package is absent; says the line that installs it
+    |- MethodError                  a method failed on a model: carries the method's id and the cause
+    |  `- BrokenPromise             a method or an edit did not keep its contract: a bug of ours
+    |- MeasurementError             a runtime failed, or a number is too unstable to be reported
+    |- ChildFailed                  a child process crashed, ran out of time or memory
+    `- StoreError                   the store cannot be read or written
+       `- DamagedObject             a stored object does not have the hash that names it
+
+A message has three parts: what is wrong, with the value; where; and what to do about it.
+"""
+
+from typing import Literal
+
+__all__ = [
+    "BrokenPromise",
+    "ChildFailed",
+    "DamagedObject",
+    "InputError",
+    "LissomError",
+    "MeasurementError",
+    "MethodError",
+    "MissingExtra",
+    "ModelError",
+    "OptionError",
+    "OutputError",
+    "RecipeError",
+    "SamplesError",
+    "StoreError",
+]
+
+FailureKind = Literal["crashed", "timeout", "memory", "error"]
+
+
+class LissomError(Exception):
+    """The root of every error that Lissom raises on purpose."""
+
+
+class InputError(LissomError):
+    """Something given by the user is wrong; nothing was changed."""
+
+
+class ModelError(InputError):
+    """A model cannot be read, is not valid, or asks for more than the caps allow."""
+
+
+class SamplesError(InputError):
+    """Samples do not fit the model: names, ranks, types, counts or preprocessing."""
+
+
+class RecipeError(InputError, ValueError):
+    """A recipe or a method's parameters cannot be used."""
+
+
+class OptionError(InputError, ValueError):
+    """An option (limit, metric, target, goal) has no meaning as it was given."""
+
+
+class OutputError(InputError):
+    """The place for results exists and is not ours, or cannot be written."""
+
+
+class MissingExtra(LissomError, ImportError):
+    """An optional package is absent; the message holds the line that installs it."""
+
+
+class MethodError(LissomError):
+    """A method failed on a model; the cause is chained."""
+
+
+class BrokenPromise(MethodError):
+    """A pre- or post-condition of a method or edit did not hold: please report it."""
+
+
+class MeasurementError(LissomError):
+    """A runtime failed while measuring, or a number is too unstable to report."""
+
+
+class ChildFailed(LissomError):
+    """A child process did not give an answer.
+
+    Attributes:
+        kind: `crashed` (a signal), `timeout`, `memory`, or `error` (an unexpected exception).
+        detail: the end of what the child wrote to its standard error.
+    """
+
+    def __init__(self, message: str, kind: FailureKind = "error", detail: str = "") -> None:
+        """Keep the kind of failure and the child's last words beside the message."""
+        super().__init__(message)
+        self.kind: FailureKind = kind
+        self.detail = detail
+
+
+class StoreError(LissomError):
+    """The store cannot be read or written."""
+
+
+class DamagedObject(StoreError):
+    """A stored object's content does not have the hash that names it."""

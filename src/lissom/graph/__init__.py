@@ -1,0 +1,1 @@
+"""What a model is: safe loading, sites, the closed set of edits, clean-up. The only room that imports onnx, onnx_ir and onnxscript."""

@@ -1,0 +1,1 @@
+"""Numbers about a model: samples, evidence, quality, latency, memory, parity. May import runtime and below."""

@@ -1,0 +1,1 @@
+"""The same function, computed in fewer operations."""

@@ -1,0 +1,1 @@
+"""Fewer bits: weights and activations as integers or half floats."""

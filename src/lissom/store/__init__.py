@@ -1,0 +1,1 @@
+"""Bytes by hash: the content-addressed folder that remembers every expensive result. Imports errors only."""
