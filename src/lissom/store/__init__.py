@@ -1,1 +1,4 @@
-"""Bytes by hash: the content-addressed folder that remembers every expensive result. Imports errors only."""
+"""Bytes by hash: the content-addressed folder that remembers every expensive result.
+
+Imports errors only.
+"""

@@ -1,0 +1,277 @@
+"""Call one of Lissom's own functions in a fresh process with limits on time and memory.
+
+Whatever reads or runs a stranger's model happens here: a crash there is an answer here, not the
+end. JSON goes in and comes out; big arrays travel as files whose paths are arguments. The answer
+comes back through a pipe of its own, so nothing that a library prints can be taken for it.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+from lissom import errors
+from lissom.errors import ChildFailed, LissomError
+
+__all__ = ["ChildLimits", "call", "report"]
+
+_ENTRY = re.compile(r"lissom(\.[A-Za-z_]\w*)+:[A-Za-z_]\w*")
+_POLL_SECONDS = 0.1
+_LEAVE_SECONDS = 5.0  # what a child may take to end once it has answered or closed its pipe
+_DETAIL_BYTES = 4000
+
+_Message = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildLimits:
+    """What a child process may use.
+
+    Attributes:
+        seconds: Wall-clock time until it is killed.
+        memory_bytes: Resident memory, its own children's included, above which it is killed; None
+            for no limit. It is watched rather than reserved: runtimes reserve far more than they
+            touch, so a limit on address space would refuse harmless models.
+        cpus: The processors it is pinned to, where the system can; None for all.
+    """
+
+    seconds: float = 600.0
+    memory_bytes: int | None = None
+    cpus: tuple[int, ...] | None = None
+
+
+_NO_LIMITS_GIVEN = ChildLimits()
+
+
+def call(
+    entry: str,
+    arguments: Mapping[str, Any],
+    *,
+    limits: ChildLimits = _NO_LIMITS_GIVEN,
+    on_report: Callable[[Any], None] | None = None,
+) -> Any:
+    """Run `entry` (as "lissom.room.module:function") with keyword arguments in a fresh process.
+
+    The child has its own process group, no standard input, and dies with this process. Interrupted,
+    or when `on_report` raises, the child is killed and the exception passed on.
+
+    Args:
+        entry: A function of this package, nothing else.
+        arguments: JSON.
+        limits: Time, memory and processors.
+        on_report: Called, in this process, with each value that the child gives to `report`.
+
+    Returns:
+        What the function answered, as JSON reads it (tuples are lists).
+
+    Raises:
+        LissomError: The child raised it: the same class with the same message.
+        ChildFailed: The child crashed, ran out of time or memory, or raised anything else.
+        ValueError: `entry` is not a function of this package.
+    """
+    if not _ENTRY.fullmatch(entry):
+        raise ValueError(f"{entry!r} is not a function of this package, as 'lissom.room.module:f'")
+    request = {
+        "entry": entry,
+        "arguments": dict(arguments),
+        "path": [os.path.abspath(folder) for folder in sys.path],
+        "parent": os.getpid(),
+        "cpus": list(limits.cpus) if limits.cpus is not None else None,
+    }
+    text = json.dumps(request)
+    with tempfile.TemporaryFile() as words:
+        child = _Child(text, words)
+        try:
+            return child.answer(entry, limits, on_report)
+        finally:
+            child.end()
+
+
+def report(value: Any) -> None:
+    """Send a JSON value to the parent's `on_report`; outside a child it does nothing."""
+    if _channel is not None:
+        send("report", value)
+
+
+_channel: IO[str] | None = None
+_sending = threading.Lock()
+
+
+def open_channel(stream: IO[str]) -> None:
+    """Give this process, a child, the pipe to its parent. Called once, before the entry runs."""
+    global _channel
+    _channel = stream
+
+
+def send(kind: str, value: Any) -> None:
+    """Write one message to the parent: a line of JSON. Only in a child.
+
+    Raises:
+        TypeError: `value` is not JSON.
+    """
+    if _channel is None:
+        raise RuntimeError("this process is not a child: it has nobody to send to")
+    line = json.dumps({kind: value})
+    with _sending:
+        _channel.write(line + "\n")
+        _channel.flush()
+
+
+class _Child:
+    """A running child: its process, the messages that it sent, and what it printed."""
+
+    def __init__(self, request: str, words: IO[bytes]) -> None:
+        self._words = words
+        self._messages: queue.SimpleQueue[_Message | None] = queue.SimpleQueue()
+        # -P: a module in the current folder must not be taken for a library. The script itself
+        # takes over this process's search path.
+        script = Path(__file__).with_name("__main__.py")
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", str(script)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=words,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, args=(request,), daemon=True)
+        self._reader.start()
+
+    def _read(self, request: str) -> None:
+        stdin, stdout = self.process.stdin, self.process.stdout
+        if stdin is None or stdout is None:  # pragma: no cover - both were asked for
+            raise RuntimeError("a child without pipes")
+        try:
+            with stdin:
+                stdin.write(request.encode())
+        except OSError:
+            pass  # It died before it read: the end of its pipe tells the rest.
+        for line in stdout:
+            try:
+                self._messages.put(json.loads(line))
+            except ValueError:
+                break  # A line cut off by its death.
+        self._messages.put(None)
+
+    def answer(
+        self, entry: str, limits: ChildLimits, on_report: Callable[[Any], None] | None
+    ) -> Any:
+        """Pass reports on until the answer is there; raise what the child raised."""
+        for message in self._received(entry, limits):
+            if "report" in message:
+                if on_report is not None:
+                    on_report(message["report"])
+            elif "answer" in message:
+                return message["answer"]
+            elif "error" in message:
+                _raise_again(message["error"])
+            else:
+                raise ChildFailed(f"{entry}: {message['failure']}", "error", self._last_words())
+        raise self._crash(entry)
+
+    def _received(self, entry: str, limits: ChildLimits) -> Iterator[_Message]:
+        deadline = time.monotonic() + limits.seconds
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise ChildFailed(
+                    f"{entry} was stopped after {limits.seconds:g} s, its limit",
+                    "timeout",
+                    self._last_words(),
+                )
+            try:
+                message = self._messages.get(timeout=min(left, _POLL_SECONDS))
+            except queue.Empty:
+                self._check_memory(entry, limits)
+                continue
+            if message is None:
+                return
+            yield message
+
+    def _check_memory(self, entry: str, limits: ChildLimits) -> None:
+        import psutil
+
+        used_bytes = 0
+        try:
+            leader = psutil.Process(self.process.pid)
+            if leader.status() == psutil.STATUS_ZOMBIE:
+                # Dead, while something it started still holds the pipe.
+                raise self._crash(entry)
+            if limits.memory_bytes is None:
+                return
+            for process in (leader, *leader.children(recursive=True)):
+                used_bytes += process.memory_info().rss
+        except psutil.Error:
+            return  # Gone between two looks: the end of its pipe tells the rest.
+        if used_bytes > limits.memory_bytes:
+            raise ChildFailed(
+                f"{entry} was stopped: it used {used_bytes / 2**20:.0f} MiB of memory, and "
+                f"{limits.memory_bytes / 2**20:.0f} MiB is its limit",
+                "memory",
+                self._last_words(),
+            )
+
+    def _crash(self, entry: str) -> ChildFailed:
+        try:
+            cause = _cause(self.process.wait(_LEAVE_SECONDS))
+        except subprocess.TimeoutExpired:
+            cause = "it closed its pipe"
+        return ChildFailed(
+            f"{entry} ended without an answer: {cause}", "crashed", self._last_words()
+        )
+
+    def _last_words(self) -> str:
+        size = self._words.seek(0, 2)
+        self._words.seek(max(0, size - _DETAIL_BYTES))
+        return self._words.read().decode(errors="replace").strip()
+
+    def end(self) -> None:
+        """Kill whatever is left of the child's group, and leave no zombie."""
+        if sys.platform == "win32":
+            import psutil
+
+            with contextlib.suppress(psutil.Error):  # Already gone.
+                for process in psutil.Process(self.process.pid).children(recursive=True):
+                    process.kill()
+            self.process.kill()
+        else:
+            import signal
+
+            # Already gone; macOS answers the second for a group of zombies.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self._reader.join(_LEAVE_SECONDS)
+        if self.process.stdout is not None and not self._reader.is_alive():
+            self.process.stdout.close()
+
+
+def _cause(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    import signal
+
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = " (the system kills so when memory runs out)" if name == "SIGKILL" else ""
+    return f"killed by {name}{hint}"
+
+
+def _raise_again(error: Mapping[str, Any]) -> NoReturn:
+    kind = getattr(errors, error["class"], None)
+    if not (isinstance(kind, type) and issubclass(kind, LissomError)):
+        raise ChildFailed(f"{error['class']}: {error['message']}", "error")
+    if issubclass(kind, ChildFailed):
+        raise kind(error["message"], error["kind"], error["detail"])
+    raise kind(error["message"])

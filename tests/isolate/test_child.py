@@ -1,0 +1,210 @@
+"""Calls into fresh processes: answers, errors, limits, and that nothing is left behind."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lissom.errors import ChildFailed, LissomError, MissingExtra, ModelError
+from lissom.isolate import child
+from lissom.isolate.child import ChildLimits, call, report
+
+ENTRIES = """
+import os, sys, time
+from lissom import errors
+from lissom.isolate.child import report
+
+def add(a, b=1): return a + b
+def pair(value): return (value, {"given": value})
+def modules(): return sorted(sys.modules)
+def refuse(name, message): raise getattr(errors, name)(message)
+def fail_inside(): raise errors.ChildFailed("deeper", "memory", "words")
+def stumble(): raise KeyError("no such thing\\nsecond line")
+def unspeakable(): return object()
+def abort(): os.abort()
+def leave(): os._exit(3)
+def nap(seconds): time.sleep(seconds); return "rested"
+def eat(mebibytes):
+    food = bytearray(mebibytes << 20)
+    food[::4096] = b"x" * len(food[::4096])
+    time.sleep(30)
+def no_memory(): raise MemoryError
+def count(to):
+    for number in range(to):
+        report({"n": number})
+    return to
+def shout():
+    print('{"answer": "forged"}', flush=True)
+    os.system("echo '{\\"answer\\": \\"forged\\"}'")
+    print("to stderr", file=sys.stderr)
+    return sys.stdin.read()
+def cpus(): return sorted(os.sched_getaffinity(0))
+def leave_a_child_behind():
+    import subprocess
+    sleeper = subprocess.Popen(["sleep", "60"])
+    report(sleeper.pid)
+    time.sleep(60)
+def pid(): return os.getpid()
+"""
+
+
+@pytest.fixture
+def entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module of Lissom that exists for these tests only: the package, extended by a folder."""
+    package = tmp_path / "lissom"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from pkgutil import extend_path\n__path__ = extend_path(__path__, __name__)\n"
+    )
+    (package / "strange_room.py").write_text(ENTRIES)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return "lissom.strange_room"
+
+
+def test_answer_is_what_json_reads(entries: str) -> None:
+    assert call(f"{entries}:add", {"a": 2, "b": 5}) == 7
+    assert call(f"{entries}:pair", {"value": "é"}) == ["é", {"given": "é"}]
+
+
+def test_a_child_imports_only_what_its_entry_needs(entries: str) -> None:
+    loaded = set(call(f"{entries}:modules", {}))
+    assert not loaded & {"psutil", "numpy", "onnx", "onnxruntime", "pydantic"}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["os:getcwd", "lissom:x", "lissomx.a:b", "lissom.a.b", "lissom.a:b.c", "lissom.a:b\n", ""],
+)
+def test_only_functions_of_this_package_are_called(entry: str) -> None:
+    with pytest.raises(ValueError, match="not a function of this package"):
+        call(entry, {})
+
+
+@pytest.mark.parametrize("kind", [ModelError, MissingExtra, LissomError])
+def test_our_errors_come_back_as_they_were(entries: str, kind: type[LissomError]) -> None:
+    with pytest.raises(LissomError) as caught:
+        call(f"{entries}:refuse", {"name": kind.__name__, "message": "what; where; do"})
+    assert type(caught.value) is kind
+    assert str(caught.value) == "what; where; do"
+
+
+def test_a_failed_child_of_a_child_keeps_its_kind(entries: str) -> None:
+    with pytest.raises(ChildFailed, match="deeper") as caught:
+        call(f"{entries}:fail_inside", {})
+    assert (caught.value.kind, caught.value.detail) == ("memory", "words")
+
+
+def test_other_exceptions_are_failures_with_the_traceback(entries: str) -> None:
+    with pytest.raises(ChildFailed, match="KeyError") as caught:
+        call(f"{entries}:stumble", {})
+    assert caught.value.kind == "error"
+    assert "in stumble" in caught.value.detail
+    assert "second line" not in str(caught.value).splitlines()
+
+
+def test_an_answer_that_is_not_json_is_a_failure(entries: str) -> None:
+    with pytest.raises(ChildFailed, match="TypeError"):
+        call(f"{entries}:unspeakable", {})
+
+
+def test_crashes_say_how(entries: str) -> None:
+    with pytest.raises(ChildFailed, match="SIGABRT") as caught:
+        call(f"{entries}:abort", {})
+    assert caught.value.kind == "crashed"
+    with pytest.raises(ChildFailed, match="exit code 3"):
+        call(f"{entries}:leave", {})
+
+
+def test_time_is_limited(entries: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(ChildFailed, match=r"after 0\.3 s") as caught:
+        call(f"{entries}:nap", {"seconds": 60}, limits=ChildLimits(seconds=0.3))
+    assert caught.value.kind == "timeout"
+    assert time.monotonic() - started < 30
+
+
+def test_memory_is_limited(entries: str) -> None:
+    with pytest.raises(ChildFailed, match="100 MiB is its limit") as caught:
+        call(f"{entries}:eat", {"mebibytes": 300}, limits=ChildLimits(memory_bytes=100 << 20))
+    assert caught.value.kind == "memory"
+    with pytest.raises(ChildFailed) as caught:
+        call(f"{entries}:no_memory", {})
+    assert caught.value.kind == "memory"
+
+
+def test_reports_arrive_in_order_before_the_answer(entries: str) -> None:
+    seen: list[object] = []
+    assert call(f"{entries}:count", {"to": 50}, on_report=seen.append) == 50
+    assert seen == [{"n": number} for number in range(50)]
+    assert call(f"{entries}:count", {"to": 3}) == 3
+
+
+def test_report_outside_a_child_does_nothing() -> None:
+    report({"n": 1})
+    with pytest.raises(RuntimeError, match="not a child"):
+        child.send("report", 1)
+
+
+def test_prints_cannot_forge_the_answer(entries: str) -> None:
+    assert call(f"{entries}:shout", {}) == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no pinning on this system")
+def test_pinning(entries: str) -> None:
+    one = min(os.sched_getaffinity(0))
+    assert call(f"{entries}:cpus", {}, limits=ChildLimits(cpus=(one,))) == [one]
+
+
+def test_an_interrupt_kills_the_whole_group(entries: str) -> None:
+    started: list[int] = []
+
+    def interrupt(pid: int) -> None:
+        started.append(pid)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        call(f"{entries}:leave_a_child_behind", {}, on_report=interrupt)
+    for _ in range(100):
+        gone = not psutil.pid_exists(started[0]) or (
+            psutil.Process(started[0]).status() == psutil.STATUS_ZOMBIE
+        )
+        if gone:
+            break
+        time.sleep(0.05)
+    assert gone
+
+
+def test_no_zombie_is_left(entries: str) -> None:
+    pids = [call(f"{entries}:pid", {}) for _ in range(2)]
+    children = {process.pid for process in psutil.Process().children()}
+    assert not children & set(pids)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's signal on a parent's death")
+def test_a_child_dies_with_its_parent(entries: str, tmp_path: Path) -> None:
+    script = textwrap.dedent(
+        f"""
+        from lissom.isolate.child import call
+        call("{entries}:leave_a_child_behind", dict(), on_report=lambda pid: print(pid, flush=True))
+        """
+    )
+    source = Path(child.__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{source}"}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert parent.stdout is not None
+    sleeper = psutil.Process(int(parent.stdout.readline()))
+    running = sleeper.parent()
+    assert running is not None
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    psutil.wait_procs([running], timeout=10)
+    sleeper.kill()
+    assert not running.is_running() or running.status() == psutil.STATUS_ZOMBIE
