@@ -1,0 +1,88 @@
+"""Clean-up of constants: they become weights, known results are computed, equal weights merged.
+
+Each function changes a graph in place; `lissom.graph.canonical` calls them one by one, on copies.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from lissom.graph.fingerprint import tensor_hash
+
+if TYPE_CHECKING:
+    import onnx_ir
+
+__all__ = ["fold", "lift", "merge_twins"]
+
+_NEVER_FOLDED: Final = frozenset({"QuantizeLinear", "DequantizeLinear", "ConstantOfShape"})
+_FOLD_BYTES: Final = 1 << 20
+
+
+def lift(ir: "onnx_ir.Model") -> None:
+    """Turn the main graph's `Constant` nodes into weights; outputs of the model stay nodes."""
+    import onnx_ir
+
+    graph = ir.graph
+    for node in list(graph):
+        if node.op_type != "Constant" or node.domain or len(node.attributes) != 1:
+            continue
+        output = node.outputs[0]
+        tensor = _constant(node)
+        if tensor is None or output.is_graph_output() or output.name in graph.initializers:
+            continue
+        tensor.name = output.name
+        weight = onnx_ir.Value(
+            name=output.name,
+            shape=onnx_ir.Shape(tensor.shape.numpy()),
+            type=onnx_ir.TensorType(tensor.dtype),
+            const_value=tensor,
+        )
+        output.replace_all_uses_with(weight)
+        graph.remove(node, safe=True)
+        graph.register_initializer(weight)
+
+
+def fold(ir: "onnx_ir.Model") -> None:
+    """Compute what depends on constants alone, where the result is small or replaces its inputs.
+
+    Pairs of quantize and dequantize are kept: they are the quantization.
+    """
+    from onnxscript.optimizer import fold_constants_ir
+
+    fold_constants_ir(
+        ir, onnx_shape_inference=True, output_size_limit=_FOLD_BYTES // 4, should_fold=_should_fold
+    )
+
+
+def merge_twins(ir: "onnx_ir.Model") -> None:
+    """Let equal weights be one; those that bodies of control flow read keep their names."""
+    graph = ir.graph
+    first: dict[str, onnx_ir.Value] = {}
+    for name, value in list(graph.initializers.items()):
+        inside = any(node.graph is not graph for node in value.consumers())
+        if value.const_value is None or value.is_graph_output() or inside:
+            continue
+        twin = first.setdefault(tensor_hash(value.const_value), value)
+        if twin is not value and not value.is_graph_input():
+            value.replace_all_uses_with(twin)
+            graph.initializers.pop(name)
+
+
+def _should_fold(node: "onnx_ir.Node") -> bool | None:
+    if not node.domain and node.op_type in _NEVER_FOLDED:
+        return False
+    return None
+
+
+def _constant(node: "onnx_ir.Node") -> "onnx_ir.TensorProtocol | None":
+    import numpy as np
+    import onnx_ir
+
+    ((kind, attribute),) = node.attributes.items()
+    if attribute.is_ref():
+        return None
+    if kind == "value":
+        return attribute.as_tensor()
+    if kind in {"value_float", "value_floats"}:
+        return onnx_ir.Tensor(np.array(attribute.value, np.float32))
+    if kind in {"value_int", "value_ints"}:
+        return onnx_ir.Tensor(np.array(attribute.value, np.int64))
+    return None

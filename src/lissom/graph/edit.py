@@ -1,0 +1,319 @@
+"""The closed set of edits: what a method may ask to be done to a model, as plain data.
+
+A method decides (it writes edits into a plan), `lissom.graph.perform` does. Edits are frozen, can
+be printed, compared and stored as JSON; their arrays lie in the store and are named by hash. The
+union `Edit` is closed: `match` over it ends in `assert_never`, so that the type checker lists every
+place that a new kind of edit must reach. A new kind wants a decision record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, assert_never, final
+
+from lissom.errors import RecipeError
+from lissom.numerics.packing import BlockPacked
+from lissom.numerics.quantized import QuantizedTensor
+from lissom.store.hashing import Json
+from lissom.store.refs import ArrayRef, FileRef
+from lissom.store.store import Store
+
+__all__ = [
+    "Cast",
+    "Edit",
+    "EncodeWeight",
+    "FuseNodes",
+    "IntegerEncoding",
+    "QuantizeActivation",
+    "ReplaceGraph",
+    "describe",
+    "edit_from_json",
+    "edit_to_json",
+]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegerEncoding:
+    """A weight as integers, its arrays in the store.
+
+    For the kernel `dequantize` the arrays are those of a `QuantizedTensor`, one integer an element.
+    For `matmul_nbits` they are those of a `BlockPacked`: values uint8 [N, blocks, blob], scale
+    [N, blocks], zero points packed.
+
+    Attributes:
+        values: the integers.
+        scale: float32.
+        zero_point: None means zero (for `matmul_nbits`: the middle, 2^(bits-1)).
+        bits: 2 to 8; 32 for biases.
+        signed: whether the integers can be negative.
+        axis: of the channels or along which the blocks lie, in the stored weight; None per tensor.
+        block_size: elements along `axis` that share a scale; None without blocks.
+    """
+
+    values: ArrayRef
+    scale: ArrayRef
+    zero_point: ArrayRef | None
+    bits: int
+    signed: bool
+    axis: int | None
+    block_size: int | None
+
+    @classmethod
+    def of(cls, quantized: QuantizedTensor, store: Store) -> IntegerEncoding:
+        """Keep a quantized tensor in the store, for the kernel `dequantize`."""
+        point = quantized.zero_point
+        return cls(
+            values=store.put_array(quantized.values),
+            scale=store.put_array(quantized.scale),
+            zero_point=None if point is None else store.put_array(point),
+            bits=quantized.bits,
+            signed=quantized.signed,
+            axis=quantized.axis,
+            block_size=quantized.block_size,
+        )
+
+    @classmethod
+    def packed(cls, packed: BlockPacked, store: Store) -> IntegerEncoding:
+        """Keep packed blocks in the store, for the kernel `matmul_nbits`."""
+        point = packed.zero_point
+        return cls(
+            values=store.put_array(packed.values),
+            scale=store.put_array(packed.scale),
+            zero_point=None if point is None else store.put_array(point),
+            bits=packed.bits,
+            signed=False,
+            axis=1,
+            block_size=packed.block_size,
+        )
+
+    def quantized(self, store: Store) -> QuantizedTensor:
+        """The tensor that `of` kept.
+
+        Raises:
+            ValueError: the arrays are none of a quantized tensor (those of `packed` are not).
+            StoreError: an array is not in the store.
+        """
+        return QuantizedTensor(
+            values=store.array(self.values),
+            scale=store.array(self.scale),
+            zero_point=None if self.zero_point is None else store.array(self.zero_point),
+            bits=self.bits,
+            signed=self.signed,
+            axis=self.axis,
+            block_size=self.block_size,
+        )
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodeWeight:
+    """Keep a weight as integers.
+
+    Attributes:
+        weight: the initializer.
+        encoding: its integers, scale and zero point.
+        kernel: `dequantize` writes DequantizeLinear behind the integers (integer kernels fuse with
+            it); `matmul_nbits` replaces a MatMul or Gemm by com.microsoft.MatMulNBits.
+        consumers: the nodes that read the integers; all others keep the float weight.
+        accuracy_level: for `matmul_nbits`: 0 leaves the choice to the runtime, 4 lets it quantize
+            the activations to 8 bits in blocks, 1 computes in float32.
+    """
+
+    weight: str
+    encoding: IntegerEncoding
+    kernel: Literal["dequantize", "matmul_nbits"]
+    consumers: tuple[str, ...]
+    accuracy_level: int = 0
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizeActivation:
+    """Round a value to 8-bit integers where it is read.
+
+    Attributes:
+        value: the value to round.
+        consumers: the nodes that read it rounded; None means every node that does. For a dynamic
+            one (no scale), None means every MatMul and Gemm whose weight is integers.
+        scale: of the integers; None computes it from the data at every run (dynamic).
+        zero_point: None in the dynamic case only.
+        dtype: type of the integers; a dynamic one is uint8.
+        graph_output: if the value is an output of the model, round that too. An integer kernel can
+            only give integers, so an operator at the end stays float without it.
+    """
+
+    value: str
+    consumers: tuple[str, ...] | None = None
+    scale: float | None = None
+    zero_point: int | None = None
+    dtype: Literal["uint8", "int8"] = "uint8"
+    graph_output: bool = False
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    """Hold a weight, or compute a node, in half precision.
+
+    Attributes:
+        target: an initializer (`kind="weight"`) or a node (`kind="node"`).
+        kind: `weight` stores float16 and expands it to float32 once, when the model is loaded;
+            `node` computes in float16, with casts only where the float16 part begins and ends.
+        to: the narrow type.
+    """
+
+    target: str
+    kind: Literal["weight", "node"]
+    to: Literal["float16"] = "float16"
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FuseNodes:
+    """Put one node in place of several that compute the same function.
+
+    Attributes:
+        nodes: the nodes that go; nothing outside may read what only they give.
+        op_type: the operator that comes instead, with its default attributes.
+        domain: the operator's domain; empty for standard ONNX.
+        inputs: the values it reads.
+        output: the value it gives, which one of the nodes gave before.
+    """
+
+    nodes: tuple[str, ...]
+    op_type: str
+    domain: str
+    inputs: tuple[str, ...]
+    output: str
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaceGraph:
+    """Put another file's graph in place of the whole model; inputs and outputs must agree.
+
+    For graphs that a runtime's own optimizer wrote, which no list of small edits describes. It can
+    only stand first in a plan.
+
+    Attributes:
+        model: the file, in the store.
+        reason: what made it, for people.
+    """
+
+    model: FileRef
+    reason: str
+
+
+Edit: TypeAlias = EncodeWeight | QuantizeActivation | Cast | FuseNodes | ReplaceGraph
+
+
+def describe(edit: Edit) -> str:
+    """One line for people: kind, target and the main number."""
+    match edit:
+        case EncodeWeight(weight=weight, encoding=encoding, kernel=kernel):
+            block = f", blocks of {encoding.block_size}" if encoding.block_size else ""
+            return f"EncodeWeight {weight}: {encoding.bits} bits{block}, {kernel}"
+        case QuantizeActivation(value=value, scale=None):
+            return f"QuantizeActivation {value}: dynamic"
+        case QuantizeActivation(value=value, scale=scale, zero_point=point, dtype=dtype):
+            return f"QuantizeActivation {value}: {dtype}, scale {scale:.6g}, zero point {point}"
+        case Cast(target=target, kind=kind, to=to):
+            return f"Cast {kind} {target}: {to}"
+        case FuseNodes(nodes=nodes, op_type=op_type):
+            return f"FuseNodes {', '.join(nodes)}: {op_type}"
+        case ReplaceGraph(reason=reason):
+            return f"ReplaceGraph: {reason}"
+        case _ as never:
+            assert_never(never)
+
+
+def edit_to_json(edit: Edit) -> Json:
+    """The edit as JSON values; `edit_from_json` is the inverse."""
+    match edit:
+        case EncodeWeight():
+            fields: dict[str, Any] = {
+                "weight": edit.weight,
+                "encoding": _encoding_to_json(edit.encoding),
+                "kernel": edit.kernel,
+                "consumers": list(edit.consumers),
+                "accuracy_level": edit.accuracy_level,
+            }
+        case QuantizeActivation():
+            fields = {
+                "value": edit.value,
+                "consumers": None if edit.consumers is None else list(edit.consumers),
+                "scale": edit.scale,
+                "zero_point": edit.zero_point,
+                "dtype": edit.dtype,
+                "graph_output": edit.graph_output,
+            }
+        case Cast():
+            fields = {"target": edit.target, "kind": edit.kind, "to": edit.to}
+        case FuseNodes():
+            fields = {
+                "nodes": list(edit.nodes),
+                "op_type": edit.op_type,
+                "domain": edit.domain,
+                "inputs": list(edit.inputs),
+                "output": edit.output,
+            }
+        case ReplaceGraph():
+            fields = {"model": edit.model.to_json(), "reason": edit.reason}
+        case _ as never:
+            assert_never(never)
+    return {"edit": type(edit).__name__, **fields}
+
+
+def edit_from_json(value: Mapping[str, Json]) -> Edit:
+    """Read what `edit_to_json` wrote.
+
+    Raises:
+        RecipeError: the kind is unknown or a field is missing or too many.
+    """
+    fields: dict[str, Any] = dict(value)
+    kind = fields.pop("edit", None)
+    try:
+        match kind:
+            case "EncodeWeight":
+                fields["encoding"] = _encoding_from_json(fields["encoding"])
+                fields["consumers"] = tuple(fields["consumers"])
+                return EncodeWeight(**fields)
+            case "QuantizeActivation":
+                if fields["consumers"] is not None:
+                    fields["consumers"] = tuple(fields["consumers"])
+                return QuantizeActivation(**fields)
+            case "Cast":
+                return Cast(**fields)
+            case "FuseNodes":
+                fields["nodes"] = tuple(fields["nodes"])
+                fields["inputs"] = tuple(fields["inputs"])
+                return FuseNodes(**fields)
+            case "ReplaceGraph":
+                fields["model"] = FileRef.from_json(fields["model"])
+                return ReplaceGraph(**fields)
+    except (KeyError, TypeError) as error:
+        raise RecipeError(f"a stored {kind} edit cannot be read: {error}") from error
+    raise RecipeError(f"a stored plan holds an edit of unknown kind {kind!r}")
+
+
+def _encoding_to_json(encoding: IntegerEncoding) -> Json:
+    point = encoding.zero_point
+    return {
+        "values": encoding.values.to_json(),
+        "scale": encoding.scale.to_json(),
+        "zero_point": None if point is None else point.to_json(),
+        "bits": encoding.bits,
+        "signed": encoding.signed,
+        "axis": encoding.axis,
+        "block_size": encoding.block_size,
+    }
+
+
+def _encoding_from_json(value: Mapping[str, Json]) -> IntegerEncoding:
+    fields: dict[str, Any] = dict(value)
+    for name in ("values", "scale", "zero_point"):
+        if fields[name] is not None:
+            fields[name] = ArrayRef.from_json(fields[name])
+    return IntegerEncoding(**fields)

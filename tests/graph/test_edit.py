@@ -1,0 +1,87 @@
+import json
+
+import numpy as np
+import pytest
+
+from lissom.errors import RecipeError
+from lissom.graph.edit import (
+    Cast,
+    EncodeWeight,
+    IntegerEncoding,
+    QuantizeActivation,
+    ReplaceGraph,
+    describe,
+    edit_from_json,
+    edit_to_json,
+)
+from lissom.numerics.packing import pack_matmul_nbits
+from lissom.numerics.quantized import dequantize, quantize_weight
+from lissom.store.refs import FileRef
+from lissom.store.store import Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+def every_kind(store):
+    w = np.linspace(-1, 1, 64, dtype=np.float32).reshape(2, 32)
+    channels = IntegerEncoding.of(quantize_weight(w, axis=0), store)
+    blocks = quantize_weight(w, bits=4, axis=1, block_size=16, symmetric=False, signed=False)
+    packed = IntegerEncoding.packed(pack_matmul_nbits(blocks), store)
+    return [
+        EncodeWeight(weight="w", encoding=channels, kernel="dequantize", consumers=("a", "b")),
+        EncodeWeight(
+            weight="w", encoding=packed, kernel="matmul_nbits", consumers=("a",), accuracy_level=4
+        ),
+        QuantizeActivation(value="x", scale=0.5, zero_point=3, graph_output=True),
+        QuantizeActivation(value="x", consumers=("a",)),
+        Cast(target="w", kind="weight"),
+        ReplaceGraph(model=FileRef(sha256="0" * 64, suffix=".onnx", size_bytes=9), reason="fused"),
+    ]
+
+
+def test_json_gives_every_edit_back(store):
+    for edit in every_kind(store):
+        text = json.dumps(edit_to_json(edit))
+        assert edit_from_json(json.loads(text)) == edit
+
+
+def test_every_edit_has_a_line(store):
+    assert [describe(edit) for edit in every_kind(store)] == [
+        "EncodeWeight w: 8 bits, dequantize",
+        "EncodeWeight w: 4 bits, blocks of 16, matmul_nbits",
+        "QuantizeActivation x: uint8, scale 0.5, zero point 3",
+        "QuantizeActivation x: dynamic",
+        "Cast weight w: float16",
+        "ReplaceGraph: fused",
+    ]
+
+
+def test_an_encoding_keeps_the_tensor(store):
+    w = np.linspace(-1, 3, 12, dtype=np.float32).reshape(3, 4)
+    quantized = quantize_weight(w, axis=1, symmetric=False)
+    encoding = IntegerEncoding.of(quantized, store)
+    assert encoding.scale.shape == (4,)
+    assert np.array_equal(dequantize(encoding.quantized(store)), dequantize(quantized))
+
+
+def test_packed_blocks_are_no_plain_tensor(store):
+    packed = every_kind(store)[1].encoding
+    with pytest.raises(ValueError, match="scale"):
+        packed.quantized(store)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"edit": "Explode", "target": "w"},
+        {"edit": "Cast", "target": "w"},
+        {"edit": "Cast", "target": "w", "kind": "weight", "to": "float16", "why": "?"},
+        {"target": "w"},
+    ],
+)
+def test_damaged_edits_are_refused(stored):
+    with pytest.raises(RecipeError, match="edit"):
+        edit_from_json(stored)
