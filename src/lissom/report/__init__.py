@@ -1,1 +1,1 @@
-"""One result as a terminal table, JSON and a self-contained HTML page. May import search and below."""
+"""One result as a terminal table, JSON and an HTML page. May import search and below."""

@@ -1,0 +1,166 @@
+"""The answers of `inspect`, `measure` and `compare` as plain lines for a terminal.
+
+Every name comes from a stranger's file; whoever prints the lines makes them visible first
+(`wording.visible`).
+"""
+
+from collections.abc import Iterable, Sequence
+
+from lissom.measure.latency import Latency
+from lissom.measure.quality import Quality
+from lissom.report import wording
+from lissom.search.comparison import Comparison, Measured
+from lissom.search.inspection import Inspection
+
+__all__ = ["comparison_lines", "inspection_lines", "measured_lines"]
+
+MOST_SITES = 60
+
+
+def inspection_lines(found: Inspection) -> list[str]:
+    """Ports, counts, operators, sites, time by operator, notes."""
+    quantized = ", already quantized" if found.already_quantized else ""
+    opset = f"opset {found.file_opset}"
+    if found.opset != found.file_opset:
+        opset += f" (raised to {found.opset})"
+    lines = [
+        f"{found.file_name}: {wording.size(found.size_bytes)}, {opset}{quantized}"
+        + (f", from {found.producer}" if found.producer else ""),
+        f"parameters {wording.large(found.parameters)}, "
+        f"MACs {wording.large(found.macs)} in one run",
+        "",
+    ]
+    for what, ports in (("input", found.inputs), ("output", found.outputs)):
+        lines += [f"{what}  {p.name}  {p.dtype} {shape(p.shape)}" for p in ports]
+    lines += ["", "operators of the canonical graph"]
+    lines += columns(
+        ("operator", "count", "MACs", "weights"),
+        [
+            (one.op_type, str(one.count), wording.large(one.macs), wording.size(one.weight_bytes))
+            for one in found.operators
+        ],
+    )
+    lines += ["", "weighted operators"]
+    lines += columns(
+        ("name", "operator", "weight", "MACs", "bytes"),
+        [
+            (one.name, one.op_type, shape(one.shape), wording.large(one.macs),
+             wording.size(one.weight_bytes))
+            for one in found.sites[:MOST_SITES]
+        ],
+        left=3,
+    )  # fmt: skip
+    if len(found.sites) > MOST_SITES:
+        lines.append(f"  and {len(found.sites) - MOST_SITES} more (--json lists all)")
+    lines += ["", *times(found), *(f"loading: {step}" for step in found.history)]
+    return [*lines, *(f"note: {note}" for note in found.notes)]
+
+
+def times(found: Inspection) -> list[str]:
+    """Where the time goes, by operator as the runtime ran it."""
+    if not found.times:
+        return []
+    fed = ", ".join(f"{name} {shape(size)}" for name, size in found.feed)
+    invented = " (generated)" if found.generated else ""
+    head = f"time by operator on this machine, {wording.milliseconds(found.total_ms)} in all"
+    rows = [
+        (
+            one.op_type,
+            str(one.count),
+            wording.milliseconds(one.milliseconds),
+            wording.share(one.share),
+        )
+        for one in found.times
+    ]
+    return [f"{head}, for {fed}{invented}", *columns(("operator", "count", "time", "share"), rows)]
+
+
+def measured_lines(found: Measured) -> list[str]:
+    """Latency, throughput, size, memory, quality."""
+    rows = [
+        ("latency", latency(found.latency)),
+        ("throughput", f"{found.throughput_per_second:,.1f} samples/s"),
+        ("size", wording.size(found.size_bytes)),
+        ("memory", wording.size(found.memory_bytes)),
+    ]
+    if found.quality is not None:
+        rows.append(("quality", score(found.quality)))
+    return [found.file_name, *aligned(rows), *place(found)]
+
+
+def comparison_lines(found: Comparison) -> list[str]:
+    """B against A, number by number."""
+    timing = found.timing
+    rows = [
+        ("A", found.names[0]),
+        ("B", found.names[1]),
+        ("latency A", latency(timing.original)),
+        ("latency B", latency(timing.candidate)),
+        (
+            "speed of B",
+            wording.times(timing.speedup)
+            + wording.bounds(wording.interval_times(timing.speedup_interval)),
+        ),
+        ("size", " and ".join(map(wording.size, found.size_bytes))),
+        ("memory", " and ".join(map(wording.size, found.memory_bytes))),
+    ]
+    low, high = timing.speedup_interval
+    if low <= 1 <= high:
+        rows.append(("", "neither is faster: the interval holds 1"))
+    if found.quality is not None:
+        quality = found.quality
+        drop = wording.drop_points(quality.drop)
+        rows.append(
+            ("drop of B", drop + wording.bounds(wording.interval_points(quality.drop_interval)))
+        )
+        rows.append(("disagreement", wording.share(quality.disagreement)))
+        rows.append(("", quality.meaning))
+    return [*aligned(rows), *place(found)]
+
+
+def latency(one: Latency) -> str:
+    """Median with its interval, and the ninetieth percentile."""
+    low, high = map(wording.milliseconds, one.interval_ms)
+    median, p90 = wording.milliseconds(one.median_ms), wording.milliseconds(one.p90_ms)
+    return f"{median} ({low} to {high}), p90 {p90}"
+
+
+def score(quality: Quality) -> str:
+    """A score with its interval and its metric."""
+    low, high = quality.score_interval
+    between = f"({low:.4f} to {high:.4f})"
+    return f"{quality.score:.4f} {between} {quality.metric}, {quality.count:,} samples"
+
+
+def place(found: Measured | Comparison) -> list[str]:
+    """Where it was measured."""
+    target = found.target
+    version = found.environment.runtimes.get(target.runtime, "")
+    threads = wording.counted(target.threads, "thread")
+    fed = "; generated inputs" if found.generated else ""
+    where = f"on {target.runtime} {version}, {threads}, batch {target.batch}"
+    return [f"{where}; {found.environment.cpu}{fed}"]
+
+
+def shape(sizes: Iterable[object]) -> str:
+    """A shape, with what is open as its name or a question mark."""
+    return "[" + ", ".join("?" if size is None else str(size) for size in sizes) + "]"
+
+
+def aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Names, and values below one another."""
+    width = max(len(name) for name, _ in rows)
+    return [f"  {name:<{width}}  {value}" for name, value in rows]
+
+
+def columns(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, left: int = 1) -> list[str]:
+    """A table in plain text: the first `left` columns flush left, numbers flush right."""
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    return [
+        "  "
+        + "  ".join(
+            f"{cell:<{width}}" if i < left else f"{cell:>{width}}"
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in (head, *rows)
+    ]

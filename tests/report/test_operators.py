@@ -1,0 +1,55 @@
+# ruff: noqa: RUF001  # the signs that people read: minus, times, dash
+import pytest
+
+from lissom.report.operators import costs_more, family, operator_rows
+from lissom.report.schema import OperatorEntry
+
+
+def entry(op_type: str, milliseconds: float, count: int = 1) -> OperatorEntry:
+    return {"op_type": op_type, "count": count, "milliseconds": milliseconds, "share": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("op_type", "name"),
+    [("Conv", "Conv"), ("FusedConv", "Conv"), ("QLinearConv", "Conv"), ("ConvInteger", "Conv"),
+     ("com.microsoft.nchwc:Conv", "Conv"), ("MatMulNBits", "MatMul / Gemm"),
+     ("QGemm", "MatMul / Gemm"), ("DynamicQuantizeMatMul", "MatMul / Gemm"),
+     ("DynamicQuantizeLinear", "Quantize / dequantize"),
+     ("DequantizeLinear", "Quantize / dequantize"), ("BiasGelu", "Gelu"),
+     ("SkipLayerNormalization", "LayerNormalization"), ("QLinearAdd", "Add"),
+     ("NhwcMaxPool", "MaxPool"), ("Softmax", "Softmax"), ("Quux", "Quux"), ("", "")],
+)  # fmt: skip
+def test_operators_are_joined_by_what_they_compute(op_type: str, name: str) -> None:
+    assert family(op_type) == name
+
+
+def test_rows_hold_all_the_time_heaviest_first() -> None:
+    before = [entry("Conv", 3.0, 6), entry("Softmax", 0.5)]
+    after = [entry("QLinearConv", 1.0, 6), entry("QuantizeLinear", 0.2), entry("Softmax", 0.5)]
+    rows = operator_rows(before, after)
+    assert [row.name for row in rows] == ["Conv", "Softmax", "Quantize / dequantize"]
+    assert rows[0].before_names == "Conv ×6"
+    assert rows[0].after_names == "QLinearConv ×6"
+    assert sum(row.before_ms for row in rows) == pytest.approx(3.5)
+    assert sum(row.after_ms for row in rows) == pytest.approx(1.7)
+
+
+def test_small_rows_are_summed() -> None:
+    before = [entry(f"Op{chr(65 + index)}", 1.0 + index) for index in range(20)]
+    rows = operator_rows(before, [], most=5)
+    assert len(rows) == 5
+    assert rows[-1].name == "All others"
+    assert sum(row.before_ms for row in rows) == pytest.approx(sum(1.0 + i for i in range(20)))
+
+
+def test_what_costs_more_is_said_and_trifles_are_not() -> None:
+    rows = operator_rows(
+        [entry("Conv", 1.0, 6), entry("Add", 0.01)],
+        [entry("ConvInteger", 7.0, 6), entry("DynamicQuantizeLinear", 0.3, 6), entry("Add", 0.02)],
+    )
+    assert costs_more(rows) == [
+        "Conv costs 6.00 ms more than before: 1.00 ms as Conv ×6, now 7.00 ms as ConvInteger ×6.",
+        "Quantize / dequantize costs 0.300 ms that the original does not spend "
+        "(DynamicQuantizeLinear ×6).",
+    ]
+    assert costs_more(operator_rows([entry("Conv", 1.0)], [entry("QLinearConv", 0.3)])) == []

@@ -1,0 +1,277 @@
+# ruff: noqa: RUF001  # the signs that people read: minus, times, dash
+import base64
+import copy
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from markupsafe import Markup
+from PIL import Image
+
+from lissom.report import page as page_module
+from lissom.report.document import document
+from lissom.report.page import page, render
+from lissom.report.schema import Document
+from lissom.search.result import Result
+
+ASSETS = Path(page_module.__file__).parent
+ATTACKS = [
+    "</script><script>document.title='owned'</script>",
+    "<!--<script>",
+    '"><img src=x onerror="document.title=\'owned\'">',
+    "' onmouseover='x",
+    "{{ 7*7 }}{% raw %}",
+    "]]></style><svg onload=1>",
+    "javascript:alert(1)",
+    "\u202egnp\u200b\x00\x1b[31m",
+    "\ud800",
+    "--accent",
+]
+OUTLINE = """\
+h1 int8-static-mse is 3.34 times faster and 3.92 times smaller than the original, and is expected \
+to lose 0.06 points of top1 (95% interval of the drop: −0.06 to 0.18).
+h2 Speed
+h2 Size
+h2 Memory
+h2 Drop
+h2 The front
+h2 All candidates
+h3 What each one did
+h2 What was promised, what the machine gave
+h2 Where the time goes
+h2 What the quality number means
+h3 Limits
+h2 How to run it
+h2 The recipe
+h2 Versions and hashes
+"""
+
+
+class Reader(HTMLParser):
+    """Collects what the checks need: elements, attributes, text of headings and of the page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.headings: list[str] = []
+        self.text: list[str] = []
+        self.inside: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements[tag] += 1
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        self.inside.append(tag)
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(f"{tag} ")
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.inside and self.inside.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if any(re.fullmatch("h[1-6]", tag) for tag in self.inside):
+            self.headings[-1] += data
+        if not {"script", "style"} & set(self.inside):
+            self.text.append(data)
+
+    def values(self, name: str) -> list[str]:
+        return [value for _, key, value in self.attributes if key == name]
+
+
+def light(content: Document) -> str:
+    """The page with a stand-in for plotly.js, for speed."""
+    with patch.object(page_module, "_plotly", lambda: Markup("var Plotly;")):
+        return render(content)
+
+
+def test_the_outline(full_document: Document) -> None:
+    assert "".join(f"{one}\n" for one in Reader(light(full_document)).headings) == OUTLINE
+
+
+def test_it_is_one_file_under_the_limit(make_result: Any) -> None:
+    html = page(make_result())
+    assert len(html.encode()) < 6_000_000
+    assert html.count("* plotly.js v") == 1
+
+
+def test_it_asks_the_network_for_nothing(any_result: Result) -> None:
+    read = Reader(light(document(any_result)))
+    assert not {"link", "img", "iframe", "object", "embed", "base", "form"} & set(read.elements)
+    assert all(value.startswith("#") for value in read.values("href"))
+    assert not read.values("src")
+    policy = next(v for v in read.values("content") if "default-src" in v)
+    assert "default-src 'none'" in policy
+    assert "unsafe-eval" not in policy
+    assert "script-src 'sha256-" in policy
+    assert "url(" not in (ASSETS / "page.css").read_text()
+
+
+def test_references_within_the_page_hold(any_result: Result) -> None:
+    read = Reader(light(document(any_result)))
+    ids = read.values("id")
+    assert len(ids) == len(set(ids))
+    wanted = [value[1:] for value in read.values("href")]
+    wanted += read.values("aria-labelledby") + read.values("aria-describedby")
+    assert set(wanted) <= set(ids)
+    assert not [name for _, name, _ in read.attributes if name.startswith("on")]
+
+
+def test_the_numbers_and_the_reasons_are_there(full_document: Document) -> None:
+    text = " ".join(" ".join(Reader(light(full_document)).text).split())
+    for words in (
+        "int8-static-mse is the best on speed",
+        "the runtime refused the model: no kernel for MatMulNBits with bits=8",
+        "the time budget of 10m was used up",
+        "no integer kernel in this runtime",
+        "has no fast kernel for dynamically quantized convolution",
+        "options.intra_op_num_threads = 1",
+        "method: quantize.static",
+        "0a" * 32,
+        "onnxruntime 1.32.0",
+        "6,000 samples without labels",
+    ):
+        assert words in text, words
+
+
+def test_every_outcome_makes_a_page(any_result: Result) -> None:
+    read = Reader(light(document(any_result)))
+    assert read.headings[0].startswith("h1 ")
+    words = " ".join(read.text).replace("session.run(None,", "").split()
+    assert not {"None", "nan", "inf", "True", "False"} & set(words)
+
+
+def hostile(full: Document, one: str, two: str) -> Document:
+    """The document with a stranger's words wherever a stranger's words can stand."""
+    content = copy.deepcopy(full)
+    content["original"].update(file_name=one, producer=two, history=[one], notes=[two])
+    content.update(chosen=one, notes=[two], reasons=[one])
+    entry = content["front"][0]
+    entry.update(name=one, title=two, remarks=[one], recipe=two, path=one, steps=[two])
+    entry["step_records"][0].update(
+        summary=one, skips=[{"target": one, "reason": two}], edits={two: 1}
+    )
+    entry["target"].update(options={one: two}, version=two)
+    entry["operators"][0]["op_type"] = one
+    content["failed"][0].update(name=two, reason=one, title=one)
+    content["not_tried"][0].update(name=one, reason=two)
+    content["environment"].update(cpu=one, system=two, cpu_features=[one], runtimes={one: two})
+    return content
+
+
+WORDS = st.sampled_from(ATTACKS) | st.text(min_size=1, max_size=40)
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(one=WORDS, two=WORDS)
+def test_strangers_words_make_no_element(full_document: Document, one: str, two: str) -> None:
+    plain = Reader(light(hostile(full_document, "x", "y")))
+    html = light(hostile(full_document, one, two))
+    html.encode("utf-8")
+    read = Reader(html)
+    assert read.elements == plain.elements
+    assert Counter(name for _, name, _ in read.attributes) == Counter(
+        name for _, name, _ in plain.attributes
+    )
+    assert not re.search("[\x00-\x08\x0b-\x1f\u202a-\u202e]", html)
+
+
+def test_the_scripts_are_the_ones_that_the_policy_names(full_document: Document) -> None:
+    html = light(hostile(full_document, ATTACKS[0], ATTACKS[1]))
+    policy = next(v for v in Reader(html).values("content") if "default-src" in v)
+    bodies = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(b.encode()).digest()).decode() for b in bodies]
+    assert len(bodies) == 2
+    assert re.findall(r"sha256-([^']+)", policy) == digests
+
+
+def test_the_figure_data_is_json_without_tags(full_document: Document) -> None:
+    html = light(hostile(full_document, ATTACKS[0], ATTACKS[1]))
+    data = re.search(r'id="figure">(.*?)</script>', html, re.DOTALL)
+    assert data is not None
+    assert "<" not in data[1]
+    assert json.loads(data[1])["speed"]["data"]
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_texts_have_contrast_in_light_and_dark() -> None:
+    blocks = re.findall(r":root[^{]*\{([^}]*)\}", (ASSETS / "page.css").read_text())
+    assert len(blocks) == 3  # light, dark, paper
+    for block in blocks:
+        colours = dict(re.findall(r"(--[a-z]+): (#[0-9a-f]{6})", block))
+        for text in ("--ink", "--muted", "--accent", "--good", "--warn", "--bad"):
+            for ground in ("--bg", "--card", "--tint"):
+                low, high = sorted((luminance(colours[text]), luminance(colours[ground])))
+                assert (high + 0.05) / (low + 0.05) >= 4.5, (text, ground, block)
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--enable-logging=stderr", "--virtual-time-budget=8000",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: the page is not drawn")
+@pytest.mark.parametrize("width", [1200, 500])
+@pytest.mark.parametrize("words", [("x", "y"), (ATTACKS[0], ATTACKS[2])])
+def test_chromium_draws_it_without_complaint(
+    full_document: Document, tmp_path: Path, width: int, words: tuple[str, str]
+) -> None:
+    assert CHROMIUM is not None
+    path = tmp_path / "report.html"
+    path.write_text(render(hostile(full_document, *words)), encoding="utf-8")
+    done = subprocess.run(
+        [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}",
+         f"--window-size={width},900", "--dump-dom", path.as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert "CONSOLE" not in done.stderr, done.stderr
+    read = Reader(done.stdout)
+    assert read.values("data-drawn") == ["speed"]
+    assert "main-svg" in " ".join(read.values("class")).split()
+    assert "<title>owned" not in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: the page is not drawn")
+def test_chromium_shows_the_page_in_dark(full_document: Document, tmp_path: Path) -> None:
+    assert CHROMIUM is not None
+    path = tmp_path / "report.html"
+    path.write_text(render(full_document), encoding="utf-8")
+    sums = []
+    for scheme in (0, 1):
+        picture = tmp_path / f"{scheme}.png"
+        subprocess.run(
+            [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / f'profile{scheme}'}",
+             f"--blink-settings=preferredColorScheme={scheme}", "--window-size=900,900",
+             f"--screenshot={picture}", path.as_uri()],
+            capture_output=True, timeout=120, check=True,
+        )  # fmt: skip
+        with Image.open(picture) as image:
+            sums.append(float(np.asarray(image.convert("L")).mean()))
+    dark, bright = sums
+    assert dark < 80
+    assert bright > 200
