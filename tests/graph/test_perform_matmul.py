@@ -1,4 +1,5 @@
 import numpy as np
+import onnx_ir as ir
 import pytest
 from onnx import helper
 
@@ -110,10 +111,7 @@ def test_a_float_reader_keeps_the_float_value(store):
     ],
 )
 def test_what_cannot_be_dynamic_is_refused(store, attributes, how, text):
-    proto = gemm()
-    for name, number in attributes.items():
-        proto.graph.node[0].attribute.append(helper.make_attribute(name, number))
-    model = model_of(proto) if not attributes else transposed()
+    model = transposed() if attributes else model_of(gemm())
     edits = [QuantizeActivation(value="x")]
     if how is not None:
         edits.append(encode(model, store, "w", ("fc",), **how))
@@ -157,15 +155,11 @@ def test_nbits_for_matmul_and_gemm(store, bits):
         array = array.T if transpose else array
         plain = dequantize(quantize_weight(array, **how))
         same = model_of(proto)
-        same.ir.graph.initializers[weight].const_value = _tensor(plain.T if transpose else plain)
+        same.ir.graph.initializers[weight].const_value = ir.tensor(
+            np.ascontiguousarray(plain.T if transpose else plain)
+        )
         feeds = tiny.feeds(proto)
         assert np.allclose(run(after, feeds)[0], run(same, feeds)[0], atol=2e-3)
-
-
-def _tensor(array):
-    import onnx_ir as ir
-
-    return ir.tensor(np.ascontiguousarray(array))
 
 
 def test_nbits_accuracy_level_is_written(store):

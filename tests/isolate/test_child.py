@@ -50,6 +50,10 @@ def leave_a_child_behind():
     report(sleeper.pid)
     time.sleep(60)
 def pid(): return os.getpid()
+def die_beside_a_child():
+    if os.fork() == 0:
+        time.sleep(30)
+    os._exit(3)
 """
 
 
@@ -177,6 +181,34 @@ def test_an_interrupt_kills_the_whole_group(entries: str) -> None:
             break
         time.sleep(0.05)
     assert gone
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_death_is_seen_while_a_grandchild_holds_the_pipe(
+    entries: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "_LEAVE_SECONDS", 0.2)
+    with pytest.raises(ChildFailed, match="exit code 3"):
+        call(f"{entries}:die_beside_a_child", {}, limits=ChildLimits(seconds=20))
+
+
+def test_an_answer_is_not_lost_when_the_child_is_already_gone(
+    entries: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = child._Child._read
+
+    def late(self: child._Child, request: str) -> None:
+        assert self.process.stdin is not None
+        with self.process.stdin as stdin:
+            stdin.write(request.encode())
+        while not self._is_dead():
+            time.sleep(0.01)
+        time.sleep(0.3)  # the parent has looked at the dead child by now
+        monkeypatch.setattr(self.process, "stdin", open(os.devnull, "wb"))  # noqa: SIM115
+        read(self, request)
+
+    monkeypatch.setattr(child._Child, "_read", late)
+    assert call(f"{entries}:add", {"a": 1}) == 2
 
 
 def test_no_zombie_is_left(entries: str) -> None:

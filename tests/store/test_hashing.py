@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lissom.store.hashing import canonical_json, sha256_arrays, sha256_file, sha256_json
@@ -21,12 +21,14 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(value=st.dictionaries(st.text(), json_values, max_size=5))
 def test_order_of_keys_does_not_matter(value: dict[str, object]) -> None:
     turned = dict(reversed(list(value.items())))
     assert sha256_json(value) == sha256_json(turned)
 
 
+@settings(deadline=None)
 @given(value=json_values)
 def test_a_value_and_what_json_makes_of_it_are_the_same(value: object) -> None:
     import json

@@ -34,7 +34,7 @@ def damage(path: Path) -> None:
     path.write_bytes(bytes(data))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     array=hnp.arrays(
         dtype=st.sampled_from([np.float32, np.float64, np.float16, np.int8, np.uint8, np.int64]),

@@ -42,7 +42,7 @@ _CHECKED_ELEMENTS = 1024
 
 
 def perform(model: Model, edits: Sequence[Edit], store: Store) -> Model:
-    """Perform edits, in this order: a graph's replacement, weights, values, node casts, dynamic.
+    """Perform edits, in this order: replacement, fusions, weights, values, node casts, dynamic.
 
     Args:
         model: what to edit; it is not changed.
@@ -95,36 +95,46 @@ def _replaced(model: Model, edits: Sequence[Edit], store: Store) -> tuple[Model,
 
 
 def _perform_all(draft: Draft, edits: Sequence[Edit], store: Store) -> None:
-    # Dynamic products need their weights encoded, and nodes that become others come last.
-    late: list[QuantizeActivation] = []
-    nodes: list[Cast] = []
-    static: list[QuantizeActivation] = []
-    for edit in edits:
+    # Casts of nodes are performed together, so that none is left between two of them.
+    nodes = [edit for edit in edits if isinstance(edit, Cast) and edit.kind == "node"]
+    for edit in sorted(edits, key=_stage):
         match edit:
+            case FuseNodes():
+                fuse_nodes(draft, edit)
             case EncodeWeight(kernel="dequantize"):
                 encode_weight(draft, edit, store)
             case EncodeWeight():
                 use_matmul_nbits(draft, edit, store)
             case QuantizeActivation(scale=None):
-                late.append(edit)
+                quantize_dynamically(draft, edit)
             case QuantizeActivation():
-                static.append(edit)
+                quantize_activation(draft, edit)
             case Cast(kind="weight"):
                 cast_weight(draft, edit)
             case Cast():
-                nodes.append(edit)
-            case FuseNodes():
-                fuse_nodes(draft, edit)
+                if edit is nodes[0]:
+                    cast_nodes(draft, nodes)
             case ReplaceGraph():
                 raise BrokenPromise(f"{describe(edit)}: it can only stand first")
             case _ as never:
                 assert_never(never)
-    for activation in static:
-        quantize_activation(draft, activation)
-    if nodes:
-        cast_nodes(draft, nodes)
-    for activation in late:
-        quantize_dynamically(draft, activation)
+
+
+def _stage(edit: Edit) -> int:
+    """Weights before the products that need them encoded; nodes that become others come last."""
+    match edit:
+        case FuseNodes() | ReplaceGraph():
+            return 0
+        case EncodeWeight() | Cast(kind="weight"):
+            return 1
+        case QuantizeActivation(scale=None):
+            return 4
+        case QuantizeActivation():
+            return 2
+        case Cast():
+            return 3
+        case _ as never:
+            assert_never(never)
 
 
 def _with_opset(model: Model, edits: Sequence[Edit]) -> Model:

@@ -130,10 +130,11 @@ class Draft:
         self.values[value.name or ""] = value
         return value
 
-    def output(self, wanted: str, dtype: ir.DataType, like: ir.Value | None) -> ir.Value:
-        """A value for a new node to give, shaped as another (None: shape unknown)."""
+    def output(self, wanted: str, dtype: ir.DataType | None, like: ir.Value | None) -> ir.Value:
+        """A value for a new node to give, shaped as another (None: shape or type unknown)."""
         shape = None if like is None or like.shape is None else ir.Shape(like.shape)
-        return ir.Value(name=self._fresh_value(wanted), shape=shape, type=ir.TensorType(dtype))
+        kind = None if dtype is None else ir.TensorType(dtype)
+        return ir.Value(name=self._fresh_value(wanted), shape=shape, type=kind)
 
     def make(
         self,

@@ -16,6 +16,7 @@ import onnx_ir as ir
 from lissom.errors import BrokenPromise, MethodError
 from lissom.graph.edit import EncodeWeight, IntegerEncoding, QuantizeActivation, describe
 from lissom.graph.perform_draft import Draft
+from lissom.graph.perform_gather import is_lookup, look_up_integers
 from lissom.numerics.packing import pack_int4
 from lissom.numerics.quantized import QuantizedTensor
 from lissom.store.store import Store
@@ -56,8 +57,11 @@ def read_encoding(encoding: IntegerEncoding, store: Store, why: str) -> Quantize
 def encode_weight(draft: Draft, edit: EncodeWeight, store: Store) -> None:
     """Put integers and a DequantizeLinear in the place of a weight, for the edit's consumers.
 
+    A Gather of the weight's rows looks up integers, and only what it found becomes floats.
+
     Raises:
-        MethodError: the weight is not float32 or is an input of the model.
+        MethodError: the weight is not float32 or is an input of the model; a lookup cannot use the
+            encoding.
         BrokenPromise: names or shapes of the edit do not fit the model.
     """
     why = describe(edit)
@@ -78,6 +82,12 @@ def encode_weight(draft: Draft, edit: EncodeWeight, store: Store) -> None:
         if point is None:
             point = np.zeros(quantized.scale.shape, quantized.values.dtype)
         inputs.append(draft.constant(f"{name}/zero_point", _integers(point, quantized)))
+    lookups = [node for node in readers if is_lookup(node, weight)]
+    for node in lookups:
+        look_up_integers(draft, node, inputs, quantized, why)
+    others = [node for node in readers if node not in lookups]
+    if not others:
+        return
     attributes: dict[str, Any] = {}
     if quantized.axis is not None:
         attributes["axis"] = quantized.axis
@@ -86,7 +96,7 @@ def encode_weight(draft: Draft, edit: EncodeWeight, store: Store) -> None:
     given = draft.output(f"{name}/dequantized", ir.DataType.FLOAT, weight)
     node = draft.make("DequantizeLinear", f"{name}/dequantize", inputs, [given], attributes)
     draft.insert_behind(weight, [node])
-    draft.redirect(readers, weight, given)
+    draft.redirect(others, weight, given)
 
 
 def _integers(array: np.ndarray, quantized: QuantizedTensor) -> ir.TensorProtocol:

@@ -293,7 +293,7 @@ class _Graph:
         return "w"
 
     def bytes(self, inputs: Mapping[str, Sequence[int]], outputs: Sequence[str]) -> bytes:
-        from onnx import TensorProto, helper
+        from onnx import TensorProto, helper, shape_inference
 
         names = ["y", *(f"y{number}" for number in range(2, len(outputs) + 1))]
         for value, name in zip(outputs, names, strict=True):
@@ -310,7 +310,8 @@ class _Graph:
         )
         opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_CONTRIB, 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
-        return bytes(model.SerializeToString())
+        # Fills in the shapes of the outputs, which a valid model states.
+        return bytes(shape_inference.infer_shapes(model).SerializeToString())
 
 
 def _same(weight: Sequence[int]) -> list[int]:

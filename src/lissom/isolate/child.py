@@ -191,23 +191,35 @@ class _Child:
             try:
                 message = self._messages.get(timeout=min(left, _POLL_SECONDS))
             except queue.Empty:
-                self._check_memory(entry, limits)
-                continue
+                if not self._is_dead():
+                    self._check_memory(entry, limits)
+                    continue
+                # Its last words may still be on their way; but if something that it started holds
+                # the pipe, the end of the pipe never comes.
+                try:
+                    message = self._messages.get(timeout=_LEAVE_SECONDS)
+                except queue.Empty:
+                    return
             if message is None:
                 return
             yield message
 
+    def _is_dead(self) -> bool:
+        import psutil
+
+        try:
+            return bool(psutil.Process(self.process.pid).status() == psutil.STATUS_ZOMBIE)
+        except psutil.Error:
+            return True
+
     def _check_memory(self, entry: str, limits: ChildLimits) -> None:
         import psutil
 
+        if limits.memory_bytes is None:
+            return
         used_bytes = 0
         try:
             leader = psutil.Process(self.process.pid)
-            if leader.status() == psutil.STATUS_ZOMBIE:
-                # Dead, while something it started still holds the pipe.
-                raise self._crash(entry)
-            if limits.memory_bytes is None:
-                return
             for process in (leader, *leader.children(recursive=True)):
                 used_bytes += process.memory_info().rss
         except psutil.Error:

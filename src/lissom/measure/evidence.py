@@ -1,0 +1,44 @@
+"""Evidence: what was seen of a model's values on samples, and the kinds that can be asked for.
+
+A method says what it needs (`Need`), asks for it value by value, and gets an `Evidence`. A new kind
+of evidence (second moments, gradients) is a new `Need`, a field here and an accumulator in
+`observe.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from lissom.numerics.histogram import Histogram
+
+__all__ = ["Evidence", "Need"]
+
+
+class Need(StrEnum):
+    """A kind of evidence."""
+
+    RANGES = "ranges"
+    """A histogram of each value, with its exact smallest and largest element."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evidence:
+    """What was seen of a model's values on some samples.
+
+    Attributes:
+        samples_fingerprint: of the samples that were run.
+        count: how many samples were run.
+        histograms: by value name; `Need.RANGES`.
+    """
+
+    samples_fingerprint: str
+    count: int
+    histograms: Mapping[str, Histogram] = field(default_factory=dict)
+
+    def histogram(self, value: str) -> Histogram:
+        """The histogram of a value; an empty one if it was asked for and never computed.
+
+        Raises:
+            KeyError: the value was not asked for.
+        """
+        return self.histograms[value]

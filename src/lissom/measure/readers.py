@@ -1,0 +1,243 @@
+"""From what a user has (files, folders, arrays, iterables) to single feeds, one after another.
+
+Files come from strangers: nothing is ever unpickled, sizes are checked as declared before anything
+is unpacked, members of an archive are unpacked one at a time into a private folder and mapped.
+"""
+
+import os
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from lissom.errors import SamplesError
+from lissom.graph.model import Port
+from lissom.measure.fitting import Array, check_names, listed
+from lissom.measure.images import IMAGE_SUFFIXES, Preprocessing, read_images
+from lissom.measure.spool import MAX_BYTES
+
+__all__ = ["RawFeed", "Source", "feeds_of", "read_npy"]
+
+RawFeed: TypeAlias = tuple[str, Mapping[str, Array]]
+"""Where a feed comes from, for messages, and its arrays by name (labels among them)."""
+
+Source: TypeAlias = Path | str | Mapping[str, Array] | Iterable[Mapping[str, Array]] | Any
+"""A path, stacked arrays by name, feeds one by one, or an object with `get_next()`."""
+
+_MAX_MEMBERS = 1000
+_CHUNK_BYTES = 1 << 20
+_BROKEN = (ValueError, TypeError, OverflowError, SyntaxError, EOFError, MemoryError)
+
+
+def feeds_of(
+    source: Source, ports: Sequence[Port], scratch: Path, preprocessing: Preprocessing | None
+) -> Iterator[RawFeed]:
+    """Read a source feed by feed, each array a whole input of one run.
+
+    Args:
+        source: see `Source`. A path is an `.npz` of stacked arrays, an `.npy` for a model with one
+            input, a folder of `.npz` files (one feed each) or a folder of images.
+        ports: the model's inputs.
+        scratch: a private folder for what must be unpacked.
+        preprocessing: how images become inputs; needed for a folder of images, refused elsewhere.
+
+    Raises:
+        SamplesError: the source cannot be read, is too large, or its names do not fit.
+    """
+    images = False
+    get_next = getattr(source, "get_next", None)
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        images = path.is_dir() and not any(path.glob("*.npz"))
+        feeds = _from_path(path, ports, scratch, preprocessing)
+    elif isinstance(source, Mapping):
+        feeds = _stacked({name: _plain(name, a) for name, a in source.items()}, ports, "samples")
+    elif callable(get_next):
+        feeds = _numbered(iter(get_next, None))
+    elif isinstance(source, Iterable) and not isinstance(source, np.ndarray):
+        feeds = _numbered(source)
+    else:
+        raise SamplesError(
+            f"samples cannot be read from a {type(source).__name__}; give a path, a mapping from "
+            "input names to arrays, an iterable of such feeds, or an object with get_next()"
+        )
+    if preprocessing is not None and not images:
+        raise SamplesError("preprocessing is for a folder of images; these samples are arrays")
+    return feeds
+
+
+def read_npy(path: Path) -> Array:
+    """Map an `.npy` file, read only.
+
+    Raises:
+        SamplesError: not such a file, damaged, or it holds Python objects.
+    """
+
+    def read() -> Array:
+        array: Array = np.lib.format.open_memmap(path, mode="r")
+        return array
+
+    return _guarded(path.name, read, path)
+
+
+def _guarded(name: str, read: Callable[[], Array], path: Path) -> Array:
+    try:
+        array = read()
+    except _BROKEN as error:
+        raise SamplesError(
+            f"{name} cannot be read as an array: {error}; "
+            "save it with numpy.save, as numbers or fixed-width strings"
+        ) from error
+    except OSError as error:
+        raise SamplesError(f"{path} cannot be read: {error}") from error
+    if array.nbytes > MAX_BYTES:
+        raise SamplesError(f"{name} declares {array.nbytes} bytes; at most {MAX_BYTES} are read")
+    return array
+
+
+def _from_path(
+    path: Path, ports: Sequence[Port], scratch: Path, preprocessing: Preprocessing | None
+) -> Iterator[RawFeed]:
+    if path.is_dir():
+        files = sorted(path.glob("*.npz"))
+        if files:
+            return _folder(files, scratch)
+        if any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in path.iterdir()):
+            return read_images(path, ports, preprocessing)
+        raise SamplesError(f"{path} holds neither .npz files nor images; put one feed in each .npz")
+    if not path.is_file():
+        raise SamplesError(f"{path} does not exist; give a .npz, a .npy or a folder")
+    if path.suffix.lower() == ".npy":
+        if len(ports) != 1:
+            raise SamplesError(
+                f"{path.name} holds one array and the model has {len(ports)} inputs "
+                f"({listed(port.name for port in ports)}); save an .npz with these names"
+            )
+        return _stacked({ports[0].name: read_npy(path)}, ports, path.name)
+    if path.suffix.lower() == ".npz":
+        return _stacked(_unpack(path, scratch), ports, path.name)
+    raise SamplesError(f"{path.name} is neither .npz nor .npy; save with numpy.savez")
+
+
+def _plain(name: str, value: Any) -> Array:
+    array = np.asarray(value)
+    if array.dtype.hasobject:
+        raise SamplesError(
+            f"{name!r} is an array of Python objects (rows of unequal length?); "
+            "give numbers or fixed-width strings, and unequal feeds one by one"
+        )
+    return array
+
+
+def _stacked(arrays: Mapping[str, Array], ports: Sequence[Port], where: str) -> Iterator[RawFeed]:
+    """Cut arrays along their first axis: samples."""
+    check_names(arrays, ports, where)
+    counts: dict[str, int] = {}
+    whole: dict[str, bool] = {}
+    ranks = {port.name: len(port.shape) if port.ranked else None for port in ports}
+    for name, array in arrays.items():
+        if array.ndim == 0:
+            raise SamplesError(f"{where}: {name!r} is one number; its first axis must be samples")
+        counts[name] = len(array)
+        rank = ranks.get(name)
+        whole[name] = name not in ranks or rank == array.ndim - 1
+        if name in ranks and rank is not None and rank not in (array.ndim, array.ndim - 1):
+            raise SamplesError(
+                f"{where}: {name!r} has rank {array.ndim}; the model's input has rank {rank}, so "
+                f"give rank {rank} (first axis: samples) or {rank + 1} (whole inputs stacked)"
+            )
+    if len(set(counts.values())) > 1:
+        raise SamplesError(f"{where}: unequal numbers of samples: {counts}")
+    return _cut(arrays, whole, min(counts.values(), default=0), where)
+
+
+def _cut(
+    arrays: Mapping[str, Array], whole: Mapping[str, bool], count: int, where: str
+) -> Iterator[RawFeed]:
+    for i in range(count):
+        yield (
+            f"{where}, sample {i}",
+            {
+                name: np.asarray(array[i] if whole[name] else array[i : i + 1])
+                for name, array in arrays.items()
+            },
+        )
+
+
+def _numbered(feeds: Iterable[Any]) -> Iterator[RawFeed]:
+    for i, feed in enumerate(feeds):
+        if not isinstance(feed, Mapping):
+            raise SamplesError(
+                f"feed {i} is a {type(feed).__name__}; give mappings from input names to arrays"
+            )
+        yield f"feed {i}", {name: _plain(name, value) for name, value in feed.items()}
+
+
+def _folder(files: Sequence[Path], scratch: Path) -> Iterator[RawFeed]:
+    total = 0
+    for path in files:
+        arrays = _unpack(path, scratch)
+        total += sum(array.nbytes for array in arrays.values())
+        if total > MAX_BYTES:
+            raise SamplesError(f"{path.parent}: more than {MAX_BYTES} bytes of samples")
+        # Copied and let go, since the next file is unpacked over this one.
+        copied = {name: np.array(array) for name, array in arrays.items()}
+        del arrays
+        yield path.name, copied
+
+
+def _unpack(path: Path, scratch: Path) -> dict[str, Array]:
+    """Unpack an archive's arrays into scratch and map them.
+
+    Raises:
+        SamplesError: damaged, too large as declared, or it holds Python objects.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            _check_declared(path.name, members, shutil.disk_usage(scratch).free)
+            arrays: dict[str, Array] = {}
+            for i, member in enumerate(members):
+                target = scratch / f"member{i}.npy"
+                _extract(archive, member, target)
+                name = member.filename.removesuffix(".npy")
+                arrays[name] = _guarded(
+                    f"{path.name}, {name!r}",
+                    lambda at=target: np.lib.format.open_memmap(at, mode="r"),  # type: ignore[misc]
+                    path,
+                )
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise SamplesError(
+            f"{path.name} is not a sound .npz file: {error}; save it with numpy.savez"
+        ) from error
+    except OSError as error:
+        raise SamplesError(f"{path} cannot be read: {error}") from error
+    return arrays
+
+
+def _check_declared(name: str, members: Sequence[zipfile.ZipInfo], free_bytes: int) -> None:
+    declared = sum(member.file_size for member in members)
+    if len(members) > _MAX_MEMBERS:
+        raise SamplesError(f"{name} holds {len(members)} arrays; at most {_MAX_MEMBERS} are read")
+    if declared > min(MAX_BYTES, free_bytes):
+        raise SamplesError(
+            f"{name} declares {declared} bytes unpacked; at most {MAX_BYTES} are read, and "
+            f"{free_bytes} are free on the store's disk"
+        )
+    names = [member.filename for member in members]
+    if len(set(names)) != len(names):
+        raise SamplesError(f"{name} holds two arrays of one name")
+
+
+def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+    left = member.file_size
+    with archive.open(member) as source, target.open("wb") as copy:
+        while chunk := source.read(_CHUNK_BYTES):
+            left -= len(chunk)
+            if left < 0:
+                raise zipfile.BadZipFile(f"{member.filename!r} is longer than it declares")
+            copy.write(chunk)

@@ -1,0 +1,29 @@
+"""Profiles: every node once, shares that add up."""
+
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+from tests import tiny
+
+from lissom.measure.profile import NodeTime, operator_times
+from lissom.runtime.target import Target
+from lissom.store.store import Store
+
+
+@pytest.mark.parametrize("kind", ["cnn", "recurrent"])
+def test_shares_add_up(tmp_path: Path, kind: str) -> None:
+    made = getattr(tiny, kind)()
+    path = tmp_path / "model.onnx"
+    onnx.save(made, path)
+    found = operator_times(path, tiny.feeds(made), Target(), Store(tmp_path / "store"))
+    assert sum(one.share for one in found) == pytest.approx(1.0)
+    assert len({(one.node, one.op_type) for one in found}) == len(found)
+    assert [one.milliseconds for one in found] == sorted(
+        (one.milliseconds for one in found), reverse=True
+    )
+    wanted = "Conv" if kind == "cnn" else "LSTM"
+    assert any(wanted in one.op_type for one in found)
+    one = found[0]
+    assert NodeTime.from_json(json.loads(json.dumps(one.to_json()))) == one
