@@ -3,10 +3,10 @@ import onnx_ir
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests import tiny
-from tests.graph.graphs import ir_of, node, ops, same_answers
 
 from lissom.graph.affine import fuse_affine
+from tests import tiny
+from tests.graph.graphs import ir_of, node, ops, same_answers
 
 
 def _norm(channels, rng):

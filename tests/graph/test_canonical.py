@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
-from tests import tiny
-from tests.graph.graphs import constant, ir_of, node, ops, same_answers
 
 from lissom.errors import ModelError
 from lissom.graph import canonical, simplify
 from lissom.graph.canonical import canonicalize, convert_file
 from lissom.graph.fingerprint import fingerprint
 from lissom.graph.load import open_trusted
+from tests import tiny
+from tests.graph.graphs import constant, ir_of, node, ops, same_answers
 
 MAKERS = [tiny.cnn, tiny.mlp, tiny.transformer, tiny.recurrent, tiny.branchy]
 
@@ -135,14 +135,16 @@ def test_shapes_that_were_stated_wrongly_are_not_believed(tmp_path):
     assert model.value_shape("q.flat") != (7, 7, 7)
 
 
-def test_initializers_that_are_inputs_become_weights(tmp_path):
+@pytest.mark.parametrize("level", ["full", "keep-opset", "none"])
+def test_initializers_that_are_inputs_become_weights(tmp_path, level):
     proto = tiny.mlp(opset=8)
     proto.ir_version = 3
     for tensor in proto.graph.initializer:
         proto.graph.input.append(
             onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
         )
-    model, _ = _convert(proto, tmp_path)
+    model, record = _convert(proto, tmp_path, level)
+    assert record["notes"] == []
     assert [port.name for port in model.inputs] == ["x"]
     assert model.parameters == 16 * 32 + 32 + 32 * 4 + 4
     assert same_answers(proto, model, tiny.feeds(proto))

@@ -1,8 +1,8 @@
 import numpy as np
-from tests import tiny
-from tests.graph.graphs import constant, ir_of, node, ops, same_answers
 
 from lissom.graph import constants
+from tests import tiny
+from tests.graph.graphs import constant, ir_of, node, ops, same_answers
 
 
 def _two_adds(first, second):

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from tests import tiny
-from tests.graph.graphs import ir_of, model_of, node
 
 from lissom.errors import ModelError
 from lissom.graph.cost import macs
 from lissom.graph.model import Model
+from tests import tiny
+from tests.graph.graphs import ir_of, model_of, node
 
 
 def _one(op_type, inputs, shapes, out, domain="", **attributes):

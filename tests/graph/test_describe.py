@@ -3,10 +3,10 @@ import onnx
 import onnx_ir
 import pytest
 from onnx import helper
-from tests import tiny
-from tests.graph.graphs import ir_of, node
 
 from lissom.graph import describe
+from tests import tiny
+from tests.graph.graphs import ir_of, node
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from tests import tiny
-from tests.graph.graphs import answers, model_of
 
 from lissom.errors import ModelError
 from lissom.graph.expose import expose, intermediate_values
+from tests import tiny
+from tests.graph.graphs import answers, model_of
 
 
 def test_values_are_listed_as_they_are_computed():

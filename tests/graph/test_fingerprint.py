@@ -1,10 +1,10 @@
 import numpy as np
 import onnx_ir
 import pytest
-from tests import tiny
-from tests.graph.graphs import ir_of
 
 from lissom.graph.fingerprint import fingerprint, known_hashes, remember_hashes, tensor_hash
+from tests import tiny
+from tests.graph.graphs import ir_of
 
 
 def _tensor(array, name="t"):

@@ -5,13 +5,13 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto
-from tests import tiny
-from tests.graph.graphs import same_answers
 
 from lissom.errors import ChildFailed, ModelError
 from lissom.graph import load as load_module
 from lissom.graph.load import Caps, file_facts, load
 from lissom.store.store import Store
+from tests import tiny
+from tests.graph.graphs import same_answers
 
 
 @pytest.fixture
@@ -135,10 +135,13 @@ def test_a_step_that_kills_the_child_costs_a_level_not_the_model(tmp_path, store
         return real(entry, arguments, **more)
 
     monkeypatch.setattr(load_module, "call", dies_at_full)
-    model = load(_write(tiny.cnn(opset=9), tmp_path / "m.onnx"), store)
+    path = _write(tiny.cnn(opset=9), tmp_path / "m.onnx")
+    model = load(path, store)
     assert levels == ["full", "keep-opset"]
     assert model.opset == 9
     assert "ended early (crashed)" in model.notes[0]
+    monkeypatch.setattr(load_module, "call", real)
+    assert load(path, store).opset == 17  # what went wrong once is not kept
 
 
 def test_a_child_that_dies_at_every_level_is_an_error(tmp_path, store, monkeypatch):

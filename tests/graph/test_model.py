@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
-from tests import tiny
-from tests.graph.graphs import ir_of, model_of, node
 
 from lissom.errors import ModelError
 from lissom.graph.model import Model, Port
+from tests import tiny
+from tests.graph.graphs import ir_of, model_of, node
 
 
 def test_ports_opset_and_counts():

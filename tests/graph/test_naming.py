@@ -1,10 +1,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper
-from tests import tiny
-from tests.graph.graphs import ir_of
 
 from lissom.graph.naming import fresh_name, name_nodes, name_proto_nodes
+from tests import tiny
+from tests.graph.graphs import ir_of
 
 
 @given(st.text(max_size=3), st.sets(st.text(max_size=4), max_size=8))

@@ -2,12 +2,12 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from tests import tiny
-from tests.graph.graphs import ir_of, model_of, node, ops, same_answers
 
 from lissom.errors import ModelError
 from lissom.graph.opset import convert, raise_opset
 from lissom.graph.skeleton import check
+from tests import tiny
+from tests.graph.graphs import ir_of, model_of, node, ops, same_answers
 
 
 @pytest.mark.parametrize("opset", [7, 9, 11, 13, 15])

@@ -6,6 +6,7 @@ import pytest
 
 from lissom.errors import BrokenPromise, MethodError, StoreError
 from lissom.graph.edit import Cast, QuantizeActivation, ReplaceGraph
+from lissom.graph.load import load
 from lissom.graph.perform import perform
 from lissom.store.store import Store
 from tests import tiny
@@ -98,3 +99,11 @@ def test_an_opset_that_cannot_be_raised_is_said(store, monkeypatch):
     edit = encode(model, store, "fc0.weight", ("fc0",), bits=4, axis=0)
     with pytest.raises(MethodError, match=r"fc0.weight.*needs opset 21.*opset 17"):
         perform(model, [edit], store)
+
+
+def test_a_model_whose_weights_lie_in_a_file_can_be_edited(store, tmp_path):
+    path = tmp_path / "mlp.onnx"
+    onnx.save(tiny.mlp(), path)
+    model = load(path, store)
+    after = edited(model, [encode(model, store, "fc0.weight", ("fc0",), axis=0)], store)
+    assert after.op_counts["DequantizeLinear"] == 1

@@ -4,14 +4,14 @@ import onnx_ir
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests import tiny
-from tests.graph.graphs import answers, ir_of, model_of
 
 from lissom.errors import OutputError
 from lissom.graph import save as save_module
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.graph.save import save, to_bytes
+from tests import tiny
+from tests.graph.graphs import answers, ir_of, model_of
 
 MAKERS = [tiny.cnn, tiny.mlp, tiny.transformer, tiny.recurrent, tiny.branchy]
 

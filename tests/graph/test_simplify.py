@@ -2,10 +2,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from tests import tiny
-from tests.graph.graphs import ir_of, node, ops, same_answers
 
 from lissom.graph import simplify
+from tests import tiny
+from tests.graph.graphs import ir_of, node, ops, same_answers
 
 X = {"x": ("float32", [2, 2])}
 Y = {"y": ("float32", [2, 2])}

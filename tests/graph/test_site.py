@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
-from tests import tiny
-from tests.graph.graphs import model_of, node
 
 from lissom.graph.site import Site, sites
+from tests import tiny
+from tests.graph.graphs import model_of, node
 
 
 def _site(op_type, shape, out_axis, in_axis, groups=1):

@@ -1,11 +1,11 @@
 import numpy as np
 import onnx
 import pytest
-from tests import tiny
-from tests.graph.graphs import ir_of
 
 from lissom.graph.fingerprint import fingerprint
 from lissom.graph.skeleton import Skeleton, check, in_memory
+from tests import tiny
+from tests.graph.graphs import ir_of
 
 
 def test_large_weights_are_left_out_and_come_back():

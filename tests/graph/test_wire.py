@@ -4,11 +4,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
-from tests import tiny
-from tests.graph.graphs import constant, node
 
 from lissom.errors import ModelError
 from lissom.graph.wire import Caps, read_layout
+from tests import tiny
+from tests.graph.graphs import constant, node
 
 CNN = tiny.cnn().SerializeToString()
 
@@ -188,11 +188,10 @@ def test_a_cut_file_is_refused_or_has_lost_whole_parts(tmp_path, cut):
 )
 def test_any_bytes_give_a_layout_or_a_plain_error(tmp_path, data):
     try:
-        layout = _read(tmp_path, data)
+        message = "" if _read(tmp_path, data).has_graph else "a layout without a graph"
     except ModelError as error:
-        assert str(tmp_path) in str(error)
-    else:
-        assert layout.has_graph
+        message = str(error)
+    assert not message or str(tmp_path) in message
 
 
 def test_the_walk_agrees_with_the_parser(tmp_path):

@@ -31,6 +31,7 @@ VERSION: Final = 1
 """Changes with what canonicalization does; part of the key under which results are stored."""
 
 _INLINE_BYTES = 1024
+_LEAST_IR_VERSION = 8  # before 4, weights had to be inputs; every runtime of today reads 8
 
 Step = Callable[["onnx_ir.Model"], "onnx_ir.Model | None"]
 
@@ -168,6 +169,7 @@ def _steps(ir: "onnx_ir.Model", level: str) -> Iterator[tuple[str, Step]]:
 def _constants_only(ir: "onnx_ir.Model") -> None:
     from onnx_ir.passes.common import RemoveInitializersFromInputsPass
 
+    ir.ir_version = max(ir.ir_version, _LEAST_IR_VERSION)
     RemoveInitializersFromInputsPass()(ir)
 
 

@@ -118,9 +118,12 @@ def load(
         "canonical": canonical,
         "version": VERSION,
     }
-    record = store.remember(
-        "graph.load", inputs, lambda: _canonicalize(path, store, canonical, facts)
-    )
+    try:
+        record = store.remember(
+            "graph.load", inputs, lambda: _canonicalize(path, store, canonical, facts)
+        )
+    except _NotKept as lesser:
+        record = lesser.record
     weights = FileRef.from_json(record["weights"]) if record["weights"] else None
     return open_trusted(
         store.file(FileRef.from_json(record["model"])),
@@ -202,12 +205,23 @@ def _canonicalize(
         weights = store.put_file(folder / "weights.bin", ".bin") if record["weights"] else None
     if _stamp(path) != before:
         raise ModelError(f"{path} changed while it was read; try again when it is complete")
-    return {
+    answer = {
         **record,
         "notes": [*lost, *record["notes"]],
         "model": model.to_json(),
         "weights": None if weights is None else weights.to_json(),
     }
+    if lost:
+        raise _NotKept(answer)
+    return answer
+
+
+class _NotKept(Exception):
+    """Carries an answer that a busy machine may have spoilt past the store: it is not kept."""
+
+    def __init__(self, record: dict[str, Any]) -> None:
+        super().__init__("an answer that is used once")
+        self.record = record
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

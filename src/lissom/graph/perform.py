@@ -181,14 +181,21 @@ def _same_size(old: int | str | None, new: int | str | None) -> bool:
 
 
 def _check_graph(graph: ir.Model) -> None:
-    """Run the ONNX checker on a copy whose large weights are inputs (no bytes are copied)."""
+    """Run the ONNX checker on a copy whose large weights are inputs (no bytes are copied).
+
+    Small ones are given as bytes: the checker does not follow those that lie in another file.
+    """
     slim = graph.clone()
     for name, value in list(slim.graph.initializers.items()):
         tensor = value.const_value
-        if tensor is not None and tensor.size > _CHECKED_ELEMENTS:
+        if tensor is None:
+            continue
+        if tensor.size > _CHECKED_ELEMENTS:
             del slim.graph.initializers[name]
             if not value.is_graph_input():
                 slim.graph.inputs.append(value)
+        elif isinstance(tensor, ir.ExternalTensor):
+            value.const_value = ir.tensor(tensor.numpy(), dtype=tensor.dtype, name=tensor.name)
     try:
         onnx.checker.check_model(ir.to_proto(slim))
     except onnx.checker.ValidationError as error:

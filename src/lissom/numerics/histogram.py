@@ -22,7 +22,7 @@ BINS = 2048
 
 _FINEST = -149  # the exponent of the smallest float32: no finer bin is ever useful
 _INDEX_BITS = 50  # bin indices stay exact integers in float64
-_CHUNK = 1 << 20  # values looked at together: bounds the temporary memory to about 25 MB
+_CHUNK = 1 << 18  # values looked at together: their temporaries stay in the cache
 
 
 def _exponent(low: float, high: float) -> int:
@@ -83,7 +83,7 @@ class Histogram:
         flat = np.asarray(values).reshape(-1)
         result: Histogram = self
         for start in range(0, flat.size, _CHUNK):
-            result = _added(result, flat[start : start + _CHUNK].astype(np.float64))
+            result = _added(result, flat[start : start + _CHUNK])
         return result
 
     def merged(self, other: "Histogram") -> "Histogram":
@@ -137,19 +137,30 @@ class Histogram:
         )
 
 
-def _added(histogram: Histogram, values: NDArray[np.float64]) -> Histogram:
-    finite = np.isfinite(values)
-    lost = int(values.size - np.count_nonzero(finite))
-    if lost:
-        values = values[finite]
+def _added(histogram: Histogram, values: NDArray[Any]) -> Histogram:
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    lost = 0
+    if not (math.isfinite(low) and math.isfinite(high)):
+        finite = values[np.isfinite(values)]
+        lost = values.size - finite.size
+        values = finite
+        low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     if not values.size:
         return _rebinned(histogram, histogram.low, histogram.high, lost)
-    low = min(histogram.low, float(values.min()))
-    high = max(histogram.high, float(values.max()))
-    result = _rebinned(histogram, low, high, lost)
-    index = np.floor(np.ldexp(values, -result.exponent)).astype(np.int64) - result.first
+    result = _rebinned(histogram, min(low, histogram.low), max(high, histogram.high), lost)
+    index = _floors(values, result.exponent) - result.first
     more = np.bincount(index, minlength=len(result.counts))
     return replace(result, counts=result.counts + more)
+
+
+def _floors(values: NDArray[Any], exponent: int) -> NDArray[np.int64]:
+    """The exact floor(values / 2**exponent)."""
+    if values.dtype == np.float32 and -126 <= exponent <= 0:
+        # Scaling up by a power of two is exact in float32 too, and twice as fast.
+        scaled = values * np.float32(2.0**-exponent)
+    else:
+        scaled = np.ldexp(values.astype(np.float64), -exponent)
+    return np.asarray(np.floor(scaled, out=scaled).astype(np.int64))
 
 
 def _rebinned(histogram: Histogram, low: float, high: float, lost: int) -> Histogram:

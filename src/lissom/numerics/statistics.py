@@ -213,10 +213,15 @@ def softmax(logits: NDArray[Any], axis: int = -1) -> Floats:
 
 
 def solve_decreasing(
-    function: Callable[[float], float], target: float, low: float, high: float
+    function: Callable[[float], float],
+    target: float,
+    low: float,
+    high: float,
+    *,
+    iterations: int = 60,
 ) -> float:
     """Where a decreasing function crosses target (bisection); the nearer end if it does not."""
-    for _ in range(80):
+    for _ in range(iterations):
         middle = (low + high) / 2
         if function(middle) > target:
             low = middle
@@ -230,6 +235,7 @@ def fit_temperature(
     target: float,
     *,
     bounds: tuple[float, float] = _TEMPERATURES,
+    iterations: int = 30,
 ) -> float:
     """The temperature at which a model is as confident on average as it is right.
 
@@ -238,6 +244,7 @@ def fit_temperature(
             softmax(logits / temperature)); falls as the temperature rises.
         target: the known quality, in 0 to 1.
         bounds: the answer is kept between these.
+        iterations: how often the interval is halved; each asks for the confidence once.
 
     Raises:
         ValueError: target outside 0 to 1.
@@ -245,4 +252,7 @@ def fit_temperature(
     if not 0.0 <= target <= 1.0:
         raise ValueError(f"target is {target}, must be in 0 to 1")
     low, high = (math.log(bound) for bound in bounds)
-    return math.exp(solve_decreasing(lambda log_t: confidence(math.exp(log_t)), target, low, high))
+    found = solve_decreasing(
+        lambda log_t: confidence(math.exp(log_t)), target, low, high, iterations=iterations
+    )
+    return math.exp(found)
