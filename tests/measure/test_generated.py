@@ -2,7 +2,6 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from tests import tiny
 
 from lissom.errors import SamplesError
 from lissom.graph.model import Port
@@ -10,6 +9,7 @@ from lissom.measure.generated import generated, guesses, latency_feed, try_guess
 from lissom.measure.samples import Samples
 from lissom.runtime.target import Target
 from lissom.store.store import Store
+from tests import tiny
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def test_images_want_a_declaration_and_must_be_images(tmp_path):
     (tmp_path / "a.png").write_bytes(b"not an image")
     with pytest.raises(SamplesError, match="declared preprocessing"):
         read_images(tmp_path, (PORT,), None)
-    with pytest.raises(SamplesError, match="2 inputs|has 2"):
+    with pytest.raises(SamplesError, match="has 2"):
         read_images(tmp_path, (PORT, PORT), None)
     with pytest.raises(SamplesError, match=r"a\.png cannot be read"):
         list(read_images(tmp_path, (PORT,), Preprocessing(width=2, height=2)))

@@ -8,7 +8,6 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests import tiny
 
 from lissom.errors import MeasurementError
 from lissom.measure import environment
@@ -16,6 +15,7 @@ from lissom.measure import latency as module
 from lissom.measure.latency import Latency, Timing, batches, compare_latency, time_model
 from lissom.runtime.target import Target
 from lissom.store.store import Store
+from tests import tiny
 
 
 @pytest.fixture

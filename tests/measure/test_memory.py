@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from tests import tiny
 
 from lissom.errors import MeasurementError
 from lissom.measure import memory
 from lissom.measure.memory import peak_memory
 from lissom.runtime.target import Target
 from lissom.store.store import Store
+from tests import tiny
 
 
 def test_growth_follows_the_weights(tmp_path: Path) -> None:

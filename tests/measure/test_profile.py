@@ -5,11 +5,11 @@ from pathlib import Path
 
 import onnx
 import pytest
-from tests import tiny
 
 from lissom.measure.profile import NodeTime, operator_times
 from lissom.runtime.target import Target
 from lissom.store.store import Store
+from tests import tiny
 
 
 @pytest.mark.parametrize("kind", ["cnn", "recurrent"])

@@ -62,6 +62,14 @@ def test_a_folder_is_one_feed_a_file(tmp_path):
     ]
 
 
+def test_long_files_are_mapped_anew_on_the_way(tmp_path, monkeypatch):
+    monkeypatch.setattr(readers, "_REMAP_BYTES", 30)
+    x = np.arange(300, dtype=np.float32).reshape(100, 3)
+    np.save(tmp_path / "a.npy", x)
+    found = np.concatenate([feed["x"] for _, feed in read(tmp_path / "a.npy", tmp_path)])
+    np.testing.assert_array_equal(found, x)
+
+
 def write(path, data):
     path.write_bytes(data)
     return path
@@ -117,7 +125,7 @@ def test_an_archive_of_too_many_arrays_is_refused(tmp_path):
 
 def test_one_array_for_two_inputs_is_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((2, 3)))
-    with pytest.raises(SamplesError, match="save an .npz with these names"):
+    with pytest.raises(SamplesError, match=r"save an \.npz with these names"):
         read(tmp_path / "a.npy", tmp_path, (X, Y))
 
 

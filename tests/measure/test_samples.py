@@ -48,7 +48,8 @@ def test_every_source_gives_the_same_fingerprint(store, tmp_path):
         np.savez(folder / f"{i:02}.npz", x=x[i : i + 1])
 
     class Reader:
-        left = [{"x": x[i : i + 1]} for i in range(12)]
+        def __init__(self):
+            self.left = [{"x": x[i : i + 1]} for i in range(12)]
 
         def get_next(self):
             return self.left.pop(0) if self.left else None

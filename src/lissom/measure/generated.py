@@ -208,7 +208,8 @@ def try_guesses(
     if runs is None:
         described = ", ".join(f"{port.name} {port.dtype}{list(port.shape)}" for port in inputs)
         raise SamplesError(
-            f"no input could be invented that this model runs ({described}); give --data. "
+            f"no input of batch {aim.batch} could be invented that this model runs ({described}); "
+            "give --data. "
             f"The runtime's last words: {words[:400]}"
         )
     return {"guess": runs}

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from lissom.errors import SamplesError
+from lissom.errors import MeasurementError, SamplesError
 from lissom.isolate.child import ChildLimits, call
 from lissom.measure.answers import Outlook
 from lissom.measure.expected import HONEST_KINDS, Comparison, compare, confidence_temperature
@@ -115,24 +115,7 @@ def judge(
         candidate, samples, part, by, candidate_target or target, ours["outlooks"], limits
     )
     temperature = _temperature(ours, views[0], samples, by)
-    top = 5 if by.metric == "top5" else 1
-    compared: dict[str, Comparison] = {}
-    for place, view in enumerate(views):
-        mine = samples.store.arrays(ours["answers"][place]["object"])
-        its = samples.store.arrays(theirs["answers"][place]["object"])
-        if len(mine["bad"]) != len(its["bad"]):
-            raise SamplesError(
-                f"output {view.output!r} has {len(its['bad'])} answers in the candidate and "
-                f"{len(mine['bad'])} in the original"
-            )
-        compared[view.output] = compare(
-            mine,
-            its,
-            view,
-            temperature=temperature if place == 0 else None,
-            quality=by.original_quality if place == 0 and ours["scores"] is None else None,
-            top=top,
-        )
+    compared = _compared(views, ours, theirs, samples, by, temperature)
     scores: tuple[Array, Array] | None = None
     if ours["scores"] is not None:
         first, second = (
@@ -141,6 +124,36 @@ def judge(
         )
         scores = first, second
     return _quality(views, compared, scores, temperature, by)
+
+
+def _compared(
+    views: Sequence[Outlook],
+    ours: Json,
+    theirs: Json,
+    samples: Samples,
+    by: Judge,
+    temperature: float | None,
+) -> dict[str, Comparison]:
+    """Each output of both models side by side; an expected drop only of the judged one."""
+    compared: dict[str, Comparison] = {}
+    for place, view in enumerate(views):
+        mine = samples.store.arrays(ours["answers"][place]["object"])
+        its = samples.store.arrays(theirs["answers"][place]["object"])
+        if len(mine["bad"]) != len(its["bad"]):
+            raise MeasurementError(
+                f"output {view.output!r} has {len(its['bad'])} answers in the candidate and "
+                f"{len(mine['bad'])} in the original"
+            )
+        estimated = place == 0 and ours["scores"] is None
+        compared[view.output] = compare(
+            mine,
+            its,
+            view,
+            temperature=temperature if estimated else None,
+            quality=by.original_quality if estimated else None,
+            top=5 if by.metric == "top5" and place == 0 else 1,
+        )
+    return compared
 
 
 def _answers(

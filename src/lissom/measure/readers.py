@@ -1,7 +1,7 @@
 """From what a user has (files, folders, arrays, iterables) to single feeds, one after another.
 
 Files come from strangers: nothing is ever unpickled, sizes are checked as declared before anything
-is unpacked, members of an archive are unpacked one at a time into a private folder and mapped.
+is unpacked, members of an archive are unpacked, piece by piece, into a private folder and mapped.
 """
 
 import os
@@ -30,6 +30,7 @@ Source: TypeAlias = Path | str | Mapping[str, Array] | Iterable[Mapping[str, Arr
 
 _MAX_MEMBERS = 1000
 _CHUNK_BYTES = 1 << 20
+_REMAP_BYTES = 64 << 20
 _BROKEN = (ValueError, TypeError, OverflowError, SyntaxError, EOFError, MemoryError)
 
 
@@ -158,7 +159,12 @@ def _stacked(arrays: Mapping[str, Array], ports: Sequence[Port], where: str) -> 
 def _cut(
     arrays: Mapping[str, Array], whole: Mapping[str, bool], count: int, where: str
 ) -> Iterator[RawFeed]:
+    read = 0
     for i in range(count):
+        if read > _REMAP_BYTES:
+            # Pages that were read count as this process's memory until they are unmapped.
+            arrays, read = {name: _remapped(array) for name, array in arrays.items()}, 0
+        read += sum(array.nbytes // count for array in arrays.values())
         yield (
             f"{where}, sample {i}",
             {
@@ -166,6 +172,13 @@ def _cut(
                 for name, array in arrays.items()
             },
         )
+
+
+def _remapped(array: Array) -> Array:
+    if isinstance(array, np.memmap) and array.filename is not None:
+        again: Array = np.lib.format.open_memmap(array.filename, mode="r")
+        return again
+    return array
 
 
 def _numbered(feeds: Iterable[Any]) -> Iterator[RawFeed]:

@@ -1,7 +1,7 @@
 """Samples: the inputs of a model, labels if any, split once into three disjoint parts.
 
-Whatever they come from, they are copied into the store first, one by one, and read back through
-memory maps: memory stays bounded, and a child process reads the very same files.
+Whatever they come from, they are copied into the store first and read back from there, one by one:
+memory stays bounded however many there are, and a child process reads the very same files.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Columns of samples on disk: written one by one, read back through a memory map.
+"""Columns of samples on disk: written one by one, read back one by one.
 
 A column is one input (or the labels) of all samples: a raw file of the elements one after another
 in the store, and beside it each sample's shape and place. So ten thousand samples of any shapes
@@ -134,12 +134,7 @@ class ColumnReader:
         self._starts: Array = layout["starts"]
         self._text = column.dtype == _TEXT
         self._dtype = np.dtype(np.uint8 if self._text else column.dtype)
-        path = store.file(column.file)
-        size = column.file.size_bytes
-        # An empty file cannot be mapped.
-        self._data: Array = (
-            np.memmap(path, dtype=np.uint8, mode="r") if size else np.zeros(0, np.uint8)
-        )
+        self._path = store.file(column.file)
 
     def shape(self, index: int) -> tuple[int, ...]:
         """Shape of one sample's value."""
@@ -148,7 +143,10 @@ class ColumnReader:
     def read(self, index: int) -> Array:
         """Copy one sample's value into memory."""
         start, end = int(self._starts[index]), int(self._starts[index + 1])
-        raw = bytes(self._data[start:end])
+        # Read, not mapped: pages of a map count as this process's memory once touched.
+        with self._path.open("rb") as stream:
+            stream.seek(start)
+            raw = stream.read(end - start)
         shape = self.shape(index)
         if self._text:
             words = [
