@@ -1,0 +1,302 @@
+"""The verbs of the library: inspect, compress, measure, compare, apply, load.
+
+Quiet by default; a progress callback hears of every stage. Errors are `lissom.LissomError` and its
+kinds: what was given wrongly is an `InputError`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lissom.errors import MethodError, OptionError, OutputError
+from lissom.graph.model import Model
+from lissom.graph.save import save
+from lissom.measure import environment
+from lissom.measure.judge import Judge
+from lissom.methods.scope import Scope
+from lissom.recipe import Recipe, rebuild
+from lissom.report import document, page
+from lissom.runtime import registry
+from lissom.runtime.target import Target
+from lissom.search.assess import unmeasured_original
+from lissom.search.build import context, provenance
+from lissom.search.comparison import Comparison, Measured, compare_models, measure_model
+from lissom.search.compose import Found, compose
+from lissom.search.folder import Folder, write_bytes
+from lissom.search.inspection import Inspection, inspect_model
+from lissom.search.job import Job, Opened
+from lissom.search.limits import Limits
+from lissom.search.opening import Data, default_store, open_model
+from lissom.search.progress import Event, Progress, silent
+from lissom.search.proposals import Proposal, Proposals, proposals
+from lissom.search.result import NotTried, Result
+from lissom.search.run import run
+from lissom.store.store import Store
+
+__all__ = ["Data", "Settings", "apply", "compare", "compress", "inspect", "load", "measure"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a run of `compress` goes about it.
+
+    Attributes:
+        scope: nodes that may be touched.
+        recipe: try only this one; None tries the proposals.
+        seed: of everything random.
+        store: where results are remembered; None takes the user's cache folder.
+        dry_run: answer what would be tried, measure nothing, write nothing.
+    """
+
+    scope: Scope = field(default_factory=Scope)
+    recipe: Recipe | None = None
+    seed: int = 0
+    store: Path | None = None
+    dry_run: bool = False
+
+
+DEFAULTS = Settings()
+NO_LIMITS = Limits()
+HERE = Target()
+INFERRED = Judge()
+
+
+def compress(
+    model: Path | str,
+    samples: Any = None,
+    *,
+    limits: Limits = NO_LIMITS,
+    target: Target = HERE,
+    judge: Judge = INFERRED,
+    out: Path | str | None = None,
+    settings: Settings = DEFAULTS,
+    progress: Progress = silent,
+) -> Result:
+    """Find the best model under the limits, measured on the runtime that will run it.
+
+    Args:
+        model: an ONNX file.
+        samples: inputs of the model (a path, a mapping, feeds: see `Data`), or a `Data` with
+            labels; None does what needs none and does not measure quality.
+        limits: goal and limits; the drop is limited to 1% when nothing is said.
+        target: runtime, threads and batch.
+        judge: how quality is told; inferred from the original's outputs by default.
+        out: a new folder, or a path ending in `.onnx` for the chosen model with the rest beside
+            it; None takes `<model>-lissom` in the current folder. The same run is continued.
+        settings: scope, recipe, seed, store, dry run.
+        progress: told of every stage.
+
+    Returns:
+        The front, the choice with its reasons, and everything that was tried.
+
+    Raises:
+        InputError: the model, samples, limits or `out` cannot be used.
+        MeasurementError: the runtime cannot run the original.
+        KeyboardInterrupt: interrupted; everything found so far is on disk.
+    """
+    path = Path(model)
+    progress(Event(stage="load"))
+    opened = opened_at(path, samples, target, settings.store)
+    job = Job(
+        opened=opened,
+        limits=limits.with_default_drop(data=opened.samples is not None),
+        judge=judge,
+        scope=settings.scope,
+        recipe=settings.recipe,
+        seed=settings.seed,
+    )
+    check_scope(job)
+    facts = registry.load(target.runtime).facts(opened.store)
+    here = environment.current()
+    tried = (
+        Proposals(tried=(own(settings.recipe),), left_out=())
+        if settings.recipe
+        else proposals(
+            opened.model,
+            facts,
+            data=opened.samples is not None,
+            goal=limits.goal,
+            scope=settings.scope,
+            seed=settings.seed,
+        )
+    )
+    if settings.dry_run:
+        return dry(job, tried, here)
+    place = Path(out) if out is not None else Path(f"{path.stem}-lissom")
+    with Folder.opened(place, job.identity()) as folder:
+        return run(
+            job, tried, facts, here, folder=folder, publish=publisher(folder), progress=progress
+        )
+
+
+def inspect(
+    model: Path | str, samples: Any = None, *, target: Target = HERE, store: Path | None = None
+) -> Inspection:
+    """Look at what a model holds, what it computes, and where its time goes on this machine.
+
+    Args:
+        model: an ONNX file.
+        samples: see `compress`; None uses generated inputs.
+        target: runtime, threads and batch.
+        store: where results are remembered; None takes the user's cache folder.
+
+    Raises:
+        InputError: the model or the samples cannot be used.
+    """
+    return inspect_model(opened_at(Path(model), samples, target, store))
+
+
+def measure(
+    model: Path | str,
+    samples: Any = None,
+    *,
+    target: Target = HERE,
+    judge: Judge = INFERRED,
+    store: Path | None = None,
+) -> Measured:
+    """Measure latency, throughput, size and peak memory; quality where there are labels.
+
+    Args:
+        model: an ONNX file.
+        samples: see `compress`; None uses generated inputs.
+        target: runtime, threads and batch.
+        judge: how quality is told.
+        store: where results are remembered; None takes the user's cache folder.
+
+    Raises:
+        InputError: the model or the samples cannot be used.
+        MeasurementError: the runtime cannot run the model.
+    """
+    return measure_model(opened_at(Path(model), samples, target, store), judge)
+
+
+def compare(
+    first: Path | str,
+    second: Path | str,
+    samples: Any = None,
+    *,
+    target: Target = HERE,
+    judge: Judge = INFERRED,
+    store: Path | None = None,
+) -> Comparison:
+    """Compare a second model with a first: speed from one interleaved run, size, memory, quality.
+
+    Args:
+        first: the reference, an ONNX file.
+        second: the other, with the same inputs and outputs.
+        samples: see `compress`; without them quality is not compared.
+        target: runtime, threads and batch.
+        judge: how quality is told.
+        store: where results are remembered; None takes the user's cache folder.
+
+    Raises:
+        InputError: a model or the samples cannot be used, or the models' ports differ.
+        MeasurementError: the runtime cannot run one of them.
+    """
+    return compare_models(opened_at(Path(first), samples, target, store), Path(second), judge)
+
+
+def apply(
+    recipe: Recipe | Path | str,
+    model: Path | str,
+    samples: Any = None,
+    *,
+    out: Path | str,
+    target: Target = HERE,
+    store: Path | None = None,
+) -> Path:
+    """Rebuild a candidate from its recipe; bit for bit where the runtime allows.
+
+    Args:
+        recipe: a recipe or its file.
+        model: the original that the recipe was made for, an ONNX file.
+        samples: the samples that it was made with, where its steps need any.
+        out: the new file; it must not exist.
+        target: runtime, threads and batch.
+        store: where results are remembered; None takes the user's cache folder.
+
+    Returns:
+        The written file.
+
+    Raises:
+        InputError: the recipe, the model or the samples cannot be used, or `out` exists.
+        MethodError: a step failed.
+    """
+    steps = recipe if isinstance(recipe, Recipe) else Recipe.load(Path(recipe))
+    path = Path(out)
+    if path.exists():
+        raise OutputError(f"{path} exists; give another -o")
+    opened = opened_at(Path(model), samples, target, store)
+    facts = registry.load(target.runtime).facts(opened.store)
+    try:
+        made, _ = rebuild(steps, opened.model, context(opened, facts, seed=steps.seed))
+    except MethodError as error:
+        raise type(error)(f"the recipe cannot be applied to {model}: {error}") from error
+    save(made, path, metadata=provenance(opened, steps))
+    return path
+
+
+def load(
+    model: Path | str, samples: Any = None, *, target: Target = HERE, store: Path | None = None
+) -> Model:
+    """Read a model, make it canonical, and check that its outputs stayed the same.
+
+    Args:
+        model: an ONNX file.
+        samples: see `compress`; None checks on generated inputs.
+        target: runtime, threads and batch.
+        store: where results are remembered; None takes the user's cache folder.
+
+    Raises:
+        InputError: the model or the samples cannot be used.
+    """
+    return opened_at(Path(model), samples, target, store).model
+
+
+def opened_at(path: Path, samples: Any, target: Target, store: Path | None) -> Opened:
+    """Open a model with its samples and store."""
+    return open_model(path, Data.of(samples), store=Store(store or default_store()), target=target)
+
+
+def own(recipe: Recipe) -> Proposal:
+    """The user's own recipe as the only proposal."""
+    return Proposal(title="your recipe", recipe=recipe)
+
+
+def check_scope(job: Job) -> None:
+    """Refuse targets that name nothing, before any work is done."""
+    unmatched = job.scope.unmatched([job.opened.model])
+    if unmatched:
+        names = ", ".join(map(repr, unmatched))
+        raise OptionError(
+            f"include or exclude {names} matches no node name and no operator type of the model; "
+            "`lissom inspect` lists them"
+        )
+
+
+def dry(job: Job, proposed: Proposals, here: environment.Environment) -> Result:
+    """What would be tried, with nothing measured and nothing written."""
+    would = [
+        NotTried(name=one.recipe.name, reason=f"dry run: {'; '.join(map(str, one.recipe.steps))}")
+        for one in proposed.tried
+    ]
+    found = Found(
+        original=unmeasured_original(job),
+        tried=(),
+        left_out=(*would, *proposed.left_out),
+        seconds=0.0,
+        finished=False,
+    )
+    return compose(job, here, found)
+
+
+def publisher(folder: Folder) -> Callable[[Result], None]:
+    """Write `result.json` and `report.html` into a folder, each whole or not at all."""
+
+    def publish(result: Result) -> None:
+        text = document.to_json(document.document(result))
+        write_bytes(folder.root / "result.json", text.encode())
+        write_bytes(folder.root / "report.html", page.page(result).encode())
+
+    return publish

@@ -1,0 +1,156 @@
+"""What a method is: a frozen dataclass that looks at a model and at evidence and answers a plan.
+
+The class is the configuration: its fields are validated by pydantic, read by the recipe, the
+command line, the search and the documentation. `plan` decides and changes nothing; edits are done
+by `lissom.graph.perform`, through `lissom.methods.runner.apply`. A method that must see its own
+earlier decisions (sequential rounding, gradual removal) performs on the side and observes again
+inside `plan`: models are cheap to build and share their weights. Methods that train answer with the
+same edits from a `fit` of the same form.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Protocol
+
+from pydantic import ConfigDict
+
+from lissom.errors import BrokenPromise, MethodError
+from lissom.graph.edit import Edit, edit_to_json
+from lissom.graph.model import Model
+from lissom.measure.evidence import Evidence, Need
+from lissom.methods.scope import Scope
+from lissom.runtime.facts import Facts
+from lissom.runtime.target import Target
+from lissom.store.hashing import Json
+from lissom.store.store import Store
+
+__all__ = ["SETTINGS", "Context", "Method", "Need", "Observe", "Plan", "Skip"]
+
+SETTINGS = ConfigDict(extra="forbid", strict=True)
+"""How the dataclass of every method validates: no unknown fields, no silent conversions."""
+
+Observe = Callable[[Model, Mapping[Need, tuple[str, ...]]], Evidence]
+"""Answers the needs, each for some values of a model, from calibration samples."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skip:
+    """Something that a method left as it was.
+
+    Attributes:
+        target: the node (or weight) by name.
+        reason: why, in words for people.
+    """
+
+    target: str
+    reason: str
+
+    def to_json(self) -> dict[str, Json]:
+        """Write as JSON."""
+        return {"target": self.target, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a method decided: pure data, to be printed, compared, performed or dropped.
+
+    Attributes:
+        method: the method's id, such as `quantize.static`.
+        edits: what is to be done, in order.
+        skips: what is left alone, each with its reason.
+        summary: one line for people.
+    """
+
+    method: str
+    edits: tuple[Edit, ...]
+    skips: tuple[Skip, ...]
+    summary: str
+
+    @property
+    def edit_counts(self) -> dict[str, int]:
+        """How many edits of each kind, by the kind's name."""
+        return dict(sorted(Counter(type(edit).__name__ for edit in self.edits).items()))
+
+    def to_json(self) -> dict[str, Json]:
+        """Write as JSON: the same plan always gives the same text."""
+        return {
+            "method": self.method,
+            "summary": self.summary,
+            "edits": [edit_to_json(edit) for edit in self.edits],
+            "skips": [skip.to_json() for skip in self.skips],
+        }
+
+
+def _quiet(message: str) -> None:
+    """Drop a progress message."""
+    del message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Context:
+    """What a method may ask for.
+
+    Attributes:
+        original: the user's model: the teacher.
+        store: where arrays and files of a plan are kept.
+        facts: what the runtime does well on this machine.
+        target: the runtime and how it will run the model.
+        observe: runs a model on calibration samples; None when there are none.
+        seed: of every random choice.
+        scope: the nodes that may be touched.
+        deadline: seconds of `time.monotonic` after which a method should settle for what it has.
+        progress: called with a short line now and then.
+    """
+
+    original: Model
+    store: Store
+    facts: Facts
+    target: Target
+    observe: Observe | None = None
+    seed: int = 0
+    scope: Scope = field(default_factory=Scope)
+    deadline: float | None = None
+    progress: Callable[[str], None] = _quiet
+
+    def evidence(self, model: Model, needs: Mapping[Need, tuple[str, ...]]) -> Evidence:
+        """What was seen of these values of a model on the calibration samples.
+
+        Raises:
+            MethodError: there are no samples.
+        """
+        if self.observe is None:
+            raise MethodError("calibration samples are needed, and none were given")
+        return self.observe(model, needs)
+
+    def restricted(self, method: str, needs: frozenset[Need]) -> "Context":
+        """The same context, in which asking for anything but `needs` is a broken promise."""
+        observe = self.observe
+        if observe is None:
+            return self
+
+        def checked(model: Model, asked: Mapping[Need, tuple[str, ...]]) -> Evidence:
+            undeclared = sorted(set(asked) - needs)
+            if undeclared:
+                raise BrokenPromise(f"{method} asked for {', '.join(undeclared)}, undeclared")
+            return observe(model, asked)
+
+        return replace(self, observe=checked)
+
+
+class Method(Protocol):
+    """A way to make a model smaller or faster; one final class in one file of this folder.
+
+    A site that it cannot treat becomes a skip with a reason: never an exception, never silence.
+    """
+
+    needs: ClassVar[frozenset[Need]]
+    """The kinds of evidence that `plan` asks for; empty means that it needs no samples."""
+
+    def plan(self, model: Model, context: Context) -> Plan:
+        """Decide what to do with a model; nothing is changed.
+
+        Raises:
+            MethodError: nothing at all can be decided (without samples where they are needed).
+        """
+        ...

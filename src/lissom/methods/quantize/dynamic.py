@@ -1,0 +1,109 @@
+"""Weights of matrix products as 8-bit integers; their inputs are rounded anew at every run.
+
+Source: the dynamic quantization of ONNX Runtime (operators DynamicQuantizeLinear of ONNX opset 11
+and MatMulInteger); per-channel weights as in Krishnamoorthi, "Quantizing deep convolutional
+networks for efficient inference", 2018, arXiv:1806.08342, sec. 3.
+Differs: products that read the same value share one rounding of it; convolutions stay float, since
+their dynamic integer kernels are several times slower than the float ones.
+Needs: nothing; ranges are measured at run time.
+Cost: O(parameters).
+Choose it when: most of the time goes into MatMul or Gemm with constant weights (transformers,
+text), or when there are no samples.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, final
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from lissom.graph.edit import Edit, EncodeWeight, QuantizeActivation
+from lissom.graph.model import Model
+from lissom.graph.site import Site, sites
+from lissom.methods.encoding import encode, merged
+from lissom.methods.protocol import SETTINGS, Context, Need, Plan, Skip
+from lissom.numerics.quantized import quantize_weight
+
+__all__ = ["Dynamic"]
+
+_ID = "quantize.dynamic"
+_BITS = 8
+_EXPRESSIBLE = frozenset({"MatMul", "Gemm"})
+
+
+@final
+@dataclass(frozen=True, kw_only=True, config=SETTINGS)
+class Dynamic:
+    """Dynamic 8-bit quantization; see the module."""
+
+    granularity: Annotated[
+        Literal["channel", "tensor"],
+        Field(
+            description="One scale per output channel of a weight, or one for the whole weight.",
+            json_schema_extra={"search": ["channel"]},
+        ),
+    ] = "channel"
+
+    needs: ClassVar[frozenset[Need]] = frozenset()
+
+    def plan(self, model: Model, context: Context) -> Plan:
+        """Encode the weight of every product that fits, and round its input at run time."""
+        if context.original.already_quantized:
+            skip = Skip(target="model", reason="it is already quantized")
+            return Plan(method=_ID, edits=(), skips=(skip,), summary="nothing could be quantized")
+        weights: list[EncodeWeight] = []
+        readers: dict[str, list[str]] = {}
+        skips: list[Skip] = []
+        all_sites = sites(model)
+        for site in all_sites:
+            reason = _refusal(model, site, context)
+            if reason is not None:
+                skips.append(Skip(target=site.name, reason=reason))
+                continue
+            integers = quantize_weight(
+                np.asarray(model.weight(site.weight)),
+                bits=_BITS - context.facts.reduce_range,
+                axis=site.out_axis if self.granularity == "channel" else None,
+            )
+            weights.append(encode(site.weight, integers, (site.name,), context.store))
+            readers.setdefault(site.input, []).append(site.name)
+        return Plan(
+            method=_ID,
+            edits=(*merged(weights), *_activations(readers)),
+            skips=tuple(skips),
+            summary=f"{len(weights)} of {len(all_sites)} layers on dynamic integer kernels",
+        )
+
+
+def _activations(readers: Mapping[str, list[str]]) -> list[Edit]:
+    return [
+        QuantizeActivation(value=value, consumers=tuple(names)) for value, names in readers.items()
+    ]
+
+
+def _refusal(model: Model, site: Site, context: Context) -> str | None:
+    """Why a layer stays float; None if it does not."""
+    reason = _operator_refusal(site, context)
+    if reason is not None:
+        return reason
+    node = model.node(site.name)
+    if len(site.shape) != 2:
+        return f"its weight has the shape {list(site.shape)}"
+    if model.weights[site.weight].dtype != "float32":
+        return f"its weight is {model.weights[site.weight].dtype}"
+    if not np.all(np.isfinite(model.weight(site.weight))):
+        return "its weights are not finite"
+    if node.op_type == "Gemm" and node.attributes.get("transA", 0):
+        return "its input is transposed"
+    return context.scope.refusal(node)
+
+
+def _operator_refusal(site: Site, context: Context) -> str | None:
+    if site.op_type == "Conv":
+        return "dynamic integer convolutions are several times slower than float ones"
+    if site.op_type not in context.facts.dynamic_operators:
+        return f"the runtime has no faster dynamic kernel for {site.op_type}"
+    if site.op_type not in _EXPRESSIBLE:
+        return f"a dynamic {site.op_type} cannot be written yet"
+    return None

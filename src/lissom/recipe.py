@@ -1,0 +1,206 @@
+"""A recipe: the ordered steps that rebuild a candidate from the original model.
+
+It is written as YAML, by people and by Lissom, and read with nothing but the safe loader. It names
+methods by their ids only, so a stranger's recipe cannot make any code run but Lissom's own.
+
+    lissom: 1
+    name: int8-static
+    seed: 0
+    steps:
+      - method: quantize.static
+        parameters: {ranges: mse}
+        exclude: ["/head/*"]
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, final
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from lissom.errors import RecipeError
+from lissom.graph.model import Model
+from lissom.methods import registry
+from lissom.methods.protocol import Context, Plan
+from lissom.methods.runner import apply
+from lissom.methods.scope import Scope
+
+__all__ = ["FORMAT", "Recipe", "Step", "rebuild"]
+
+FORMAT = 1
+"""The version of the format, under the key `lissom`."""
+
+_LARGEST_BYTES = 1 << 20  # far above any honest recipe, far below what hurts a parser
+_STRICT = ConfigDict(extra="forbid")
+
+
+@final
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Step:
+    """One method with its parameters, and the nodes that it may touch.
+
+    Attributes:
+        method: a method's id.
+        parameters: by name; what is not given stays at its default.
+        include: operator types and globs over node names; empty means every node.
+        exclude: likewise; what is left out.
+    """
+
+    method: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """On one line, as `quantize.static(ranges=mse)`."""
+        given = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
+        return f"{self.method}({given})" if given else self.method
+
+
+@final
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Recipe:
+    """Ordered steps from the original to a candidate.
+
+    Attributes:
+        name: short; a candidate bears it.
+        steps: applied in order; none gives the original back.
+        seed: of every random choice of every step.
+        preprocessing: how images were turned into inputs when the samples were read, if they were
+            images; whoever rebuilds must feed the same.
+    """
+
+    name: str = Field(default="recipe", pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=100)
+    steps: tuple[Step, ...] = ()
+    seed: int = Field(default=0, ge=0)
+    preprocessing: dict[str, Any] | None = None
+
+    def check(self) -> None:
+        """Refuse what could never run, before anything does.
+
+        Raises:
+            RecipeError: a method or a parameter does not exist, or a value is not allowed.
+        """
+        for number, step in enumerate(self.steps, 1):
+            try:
+                registry.create(step.method, step.parameters)
+            except RecipeError as error:
+                raise RecipeError(f"recipe {self.name!r}, step {number}: {error}") from error
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values, without what stands at its default."""
+        values: dict[str, Any] = {"lissom": FORMAT, "name": self.name, "seed": self.seed}
+        if self.preprocessing is not None:
+            values["preprocessing"] = self.preprocessing
+        values["steps"] = [_step_to_json(step) for step in self.steps]
+        return values
+
+    @classmethod
+    def from_json(cls, values: Any, where: str = "recipe") -> "Recipe":
+        """Read what `to_json` wrote.
+
+        Raises:
+            RecipeError: it is no recipe, of a later format, or holds what is unknown or not
+            allowed.
+        """
+        if not isinstance(values, Mapping):
+            raise RecipeError(
+                f"{where}: a recipe is a mapping with the keys lissom, name and steps"
+            )
+        fields = {str(key): value for key, value in values.items()}
+        version = fields.pop("lissom", None)
+        if version != FORMAT:
+            raise RecipeError(f"{where}: its format is {version!r}; write 'lissom: {FORMAT}'")
+        try:
+            recipe: Recipe = TypeAdapter(cls).validate_python(fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise RecipeError(f"{where}: {place}: {first['msg'].lower()}") from error
+        try:
+            recipe.check()
+        except RecipeError as error:
+            raise RecipeError(f"{where}: {error}") from error
+        return recipe
+
+    def to_yaml(self) -> str:
+        """As YAML; `from_yaml` is the inverse."""
+        return yaml.safe_dump(self.to_json(), sort_keys=False, allow_unicode=True, width=100)
+
+    @classmethod
+    def from_yaml(cls, text: str, where: str = "recipe") -> "Recipe":
+        """Read YAML with the safe loader.
+
+        Raises:
+            RecipeError: the text is no YAML, uses aliases, or is no recipe.
+        """
+        if len(text.encode()) > _LARGEST_BYTES:
+            raise RecipeError(f"{where}: it is larger than {_LARGEST_BYTES} bytes")
+        try:
+            # Aliases make small texts enormous; no recipe needs them.
+            if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+                raise RecipeError(f"{where}: aliases (*name) are not allowed")
+            values = yaml.safe_load(text)
+        except (yaml.YAMLError, RecursionError) as error:
+            raise RecipeError(f"{where}: it is not YAML: {error}") from error
+        return cls.from_json(values, where)
+
+    @classmethod
+    def load(cls, path: Path) -> "Recipe":
+        """Read a recipe file.
+
+        Raises:
+            RecipeError: the file cannot be read or holds no recipe.
+        """
+        try:
+            return cls.from_yaml(path.read_text(encoding="utf-8"), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path} cannot be read: {error}") from error
+
+
+def _step_to_json(step: Step) -> dict[str, Any]:
+    values: dict[str, Any] = {"method": step.method}
+    if step.parameters:
+        values["parameters"] = step.parameters
+    if step.include:
+        values["include"] = list(step.include)
+    if step.exclude:
+        values["exclude"] = list(step.exclude)
+    return values
+
+
+def rebuild(recipe: Recipe, model: Model, context: Context) -> tuple[Model, tuple[Plan, ...]]:
+    """Apply the steps of a recipe in order.
+
+    Args:
+        recipe: what to do.
+        model: the original.
+        context: its seed and scope are replaced by the recipe's and the steps' own.
+
+    Returns:
+        The rebuilt model and the plan of each step.
+
+    Raises:
+        RecipeError: a step could never run, or a target matched no node, neither of the original
+            nor of what the step was given.
+        MethodError: a step failed.
+    """
+    recipe.check()
+    plans: list[Plan] = []
+    current = model
+    for number, step in enumerate(recipe.steps, 1):
+        scope = Scope(include=step.include, exclude=step.exclude)
+        unmatched = scope.unmatched((model, current))
+        if unmatched:
+            raise RecipeError(
+                f"recipe {recipe.name!r}, step {number} ({step.method}): nothing in the model is "
+                f"called {', '.join(map(repr, unmatched))}"
+            )
+        method = registry.create(step.method, step.parameters)
+        outcome = apply(method, current, replace(context, scope=scope, seed=recipe.seed))
+        current = outcome.model
+        plans.append(outcome.plan)
+    return current, tuple(plans)

@@ -1,0 +1,277 @@
+"""From a recipe to the exact file that would be delivered, remembered by all that it depends on."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import lissom
+from lissom.errors import ChildFailed, MeasurementError, ModelError
+from lissom.graph.cost import macs
+from lissom.graph.model import Model
+from lissom.graph.save import save
+from lissom.measure.evidence import Evidence, Need
+from lissom.measure.observe import observe, shapes
+from lissom.methods.protocol import Context, Observe, Plan, Skip
+from lissom.methods.registry import create, values_of
+from lissom.recipe import Recipe, rebuild
+from lissom.runtime import registry
+from lissom.runtime.facts import Facts
+from lissom.search.candidate import StepRecord
+from lissom.search.job import Job, Opened
+from lissom.store.refs import FileRef
+from lissom.store.store import Store
+
+__all__ = ["Built", "build", "context", "observer", "placed", "provenance", "recall"]
+
+KIND: Final = "candidate.build"
+MODEL: Final = "model.onnx"
+DATA: Final = "model.onnx.data"
+SAME_ARITHMETIC: Final = frozenset(
+    {"EncodeWeight", "QuantizeActivation", "Cast", "FuseNodes", "ReplaceGraph"}
+)
+"""Kinds of edits after which as many numbers are multiplied as before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A candidate's file, not measured yet.
+
+    Attributes:
+        file: the model.
+        data_file: its external data, for models over the protobuf limit.
+        fingerprint: of the graph and the weights, whatever the metadata.
+        steps: what each step did.
+        parameters: number of trained constants.
+        macs: multiply-accumulates of one run; None where they cannot be counted.
+        seconds: what building took when it was done.
+    """
+
+    file: FileRef
+    data_file: FileRef | None
+    fingerprint: str
+    steps: tuple[StepRecord, ...]
+    parameters: int
+    macs: int | None
+    seconds: float
+
+    @property
+    def edits(self) -> int:
+        """How many edits were performed in all."""
+        return sum(sum(step.edits.values()) for step in self.steps)
+
+    def to_json(self) -> dict[str, Any]:
+        """Write as JSON values."""
+        return {
+            "file": self.file.to_json(),
+            "data_file": None if self.data_file is None else self.data_file.to_json(),
+            "fingerprint": self.fingerprint,
+            "steps": [step_to_json(step) for step in self.steps],
+            "parameters": self.parameters,
+            "macs": self.macs,
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Built":
+        """Read what `to_json` wrote."""
+        data = value["data_file"]
+        return cls(
+            file=FileRef.from_json(value["file"]),
+            data_file=None if data is None else FileRef.from_json(data),
+            fingerprint=value["fingerprint"],
+            steps=tuple(step_from_json(step) for step in value["steps"]),
+            parameters=value["parameters"],
+            macs=value["macs"],
+            seconds=value["seconds"],
+        )
+
+
+def build(
+    job: Job, recipe: Recipe, facts: Facts, *, deadline: float | None, told: Callable[[str], None]
+) -> Built:
+    """Rebuild a candidate from the original and keep its file; from the store if done before.
+
+    Args:
+        job: what the run works on.
+        recipe: what to do.
+        facts: of the runtime.
+        deadline: on `time.monotonic`'s clock; methods settle for what they have then.
+        told: called with short lines of progress.
+
+    Raises:
+        MethodError: a step failed.
+        RecipeError: a target of a step names no node.
+        ChildFailed: a child that a step needed crashed or took too long.
+        MeasurementError: the runtime failed on what a step needed.
+    """
+    opened = job.opened
+    store = opened.store
+
+    def compute() -> dict[str, Any]:
+        started = time.monotonic()
+        around = context(opened, facts, seed=job.seed, deadline=deadline, told=told)
+        model, plans = rebuild(recipe, opened.model, around)
+        with store.scratch() as folder:
+            save(model, folder / MODEL, metadata=provenance(opened, recipe))
+            file = store.put_file(folder / MODEL, ".onnx")
+            data = folder / DATA
+            data_file = store.put_file(data, ".data") if data.exists() else None
+        steps = tuple(
+            step_record(step.method, step.parameters, plan)
+            for step, plan in zip(recipe.steps, plans, strict=True)
+        )
+        built = Built(
+            file=file,
+            data_file=data_file,
+            fingerprint=model.fingerprint,
+            steps=steps,
+            parameters=model.parameters,
+            macs=count_macs(model, opened, steps),
+            seconds=round(time.monotonic() - started, 3),
+        )
+        return built.to_json()
+
+    return Built.from_json(store.remember(KIND, build_inputs(job, recipe, facts), compute))
+
+
+def recall(job: Job, recipe: Recipe, facts: Facts) -> Built | None:
+    """The candidate's file if it was built before; None otherwise."""
+    store = job.opened.store
+    found = store.get_json(store.key(KIND, build_inputs(job, recipe, facts)))
+    return None if found is None else Built.from_json(found)
+
+
+def build_inputs(job: Job, recipe: Recipe, facts: Facts) -> dict[str, Any]:
+    """All that the bytes of a candidate depend on, as JSON."""
+    opened = job.opened
+    return {
+        "model": opened.model.fingerprint,
+        "recipe": recipe.to_json(),
+        "target": opened.target.to_json(),
+        "facts": facts.to_json(),
+        "feed": {name: list(array.shape) for name, array in opened.feed.items()},
+        "provenance": provenance(opened, recipe),
+    }
+
+
+def context(
+    opened: Opened,
+    facts: Facts,
+    *,
+    seed: int,
+    deadline: float | None = None,
+    told: Callable[[str], None] = lambda _: None,
+) -> Context:
+    """What methods may ask for on this model."""
+    return Context(
+        original=opened.model,
+        store=opened.store,
+        facts=facts,
+        target=opened.target,
+        observe=observer(opened),
+        seed=seed,
+        deadline=deadline,
+        progress=told,
+    )
+
+
+def observer(opened: Opened) -> Observe | None:
+    """Evidence from the calibration part; None without samples."""
+    samples = opened.samples
+    if samples is None:
+        return None
+    part = samples.part("calibration")
+
+    def answer(model: Model, needs: Mapping[Need, tuple[str, ...]]) -> Evidence:
+        return observe(model, samples, part, needs, opened.target)
+
+    return answer
+
+
+def provenance(opened: Opened, recipe: Recipe) -> dict[str, str]:
+    """What a delivered file says of how it was made: no dates, no folders, no machine."""
+    made = {
+        "version": lissom.__version__,
+        "original_sha256": opened.facts.sha256,
+        "recipe": recipe.to_yaml(),
+        "runtime": f"{opened.target.runtime} {registry.load(opened.target.runtime).version()}",
+    }
+    if opened.samples is not None:
+        made["calibration"] = opened.samples.part("calibration").fingerprint
+    return made
+
+
+@contextmanager
+def placed(store: Store, file: FileRef, data_file: FileRef | None) -> Iterator[Path]:
+    """The path of a candidate's file, with its external data beside it under its own name."""
+    if data_file is None:
+        yield store.file(file)
+        return
+    with store.scratch() as folder:
+        for ref, name in ((file, MODEL), (data_file, DATA)):
+            shutil.copyfile(store.file(ref), folder / name)
+        yield folder / MODEL
+
+
+def count_macs(model: Model, opened: Opened, steps: Sequence[StepRecord] = ()) -> int | None:
+    """Multiply-accumulates of one run on the feed; None where the shapes cannot be had.
+
+    Args:
+        model: the original, or what steps made of it.
+        opened: the original with its feed.
+        steps: what was done; where no step changes the arithmetic, nothing is run.
+    """
+    if all(kind in SAME_ARITHMETIC for step in steps for kind in step.edits):
+        model = opened.model
+    inputs = {
+        "model": model.fingerprint,
+        "target": opened.target.to_json(),
+        "feed": {name: list(array.shape) for name, array in opened.feed.items()},
+    }
+
+    def compute() -> dict[str, Any]:
+        try:
+            found = shapes(model, opened.feed, opened.target, opened.store)
+            return {"macs": sum(macs(model, found).values())}
+        except (ChildFailed, MeasurementError, ModelError):
+            return {"macs": None}  # a number beside the measurements; nothing depends on it
+
+    counted: int | None = opened.store.remember("macs", inputs, compute)["macs"]
+    return counted
+
+
+def step_record(method: str, parameters: Mapping[str, Any], plan: Plan) -> StepRecord:
+    """What one step did, with all its parameters, those at their defaults too."""
+    return StepRecord(
+        method=method,
+        parameters=values_of(create(method, parameters)),
+        edits=plan.edit_counts,
+        summary=plan.summary,
+        skips=plan.skips,
+    )
+
+
+def step_to_json(step: StepRecord) -> dict[str, Any]:
+    """Write a step's record as JSON values."""
+    return {
+        "method": step.method,
+        "parameters": dict(step.parameters),
+        "edits": dict(step.edits),
+        "summary": step.summary,
+        "skips": [skip.to_json() for skip in step.skips],
+    }
+
+
+def step_from_json(value: Mapping[str, Any]) -> StepRecord:
+    """Read what `step_to_json` wrote."""
+    return StepRecord(
+        method=value["method"],
+        parameters=value["parameters"],
+        edits=value["edits"],
+        summary=value["summary"],
+        skips=tuple(Skip(target=s["target"], reason=s["reason"]) for s in value["skips"]),
+    )

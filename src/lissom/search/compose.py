@@ -1,0 +1,118 @@
+"""A result put together from what a run has so far."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lissom.measure.environment import Environment
+from lissom.search.candidate import Candidate
+from lissom.search.front import choose, front
+from lissom.search.job import Job
+from lissom.search.result import Choice, DataFacts, ModelFacts, NotTried, Result
+from lissom.search.units import format_percent
+
+__all__ = ["Found", "compose"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a run found so far.
+
+    Attributes:
+        original: the user's model, measured.
+        tried: the candidates, failed ones too.
+        left_out: recipes that were not tried.
+        seconds: of work, over all sittings.
+        finished: nothing is left to do.
+    """
+
+    original: Candidate
+    tried: Sequence[Candidate]
+    left_out: Sequence[NotTried]
+    seconds: float
+    finished: bool
+
+
+def compose(
+    job: Job,
+    environment: Environment,
+    found: Found,
+    *,
+    folder: Path | None = None,
+) -> Result:
+    """Answer the front and the choice as they are now.
+
+    Args:
+        job: what the run works on.
+        environment: of this machine.
+        found: what was found so far.
+        folder: where the run's files lie; None when nothing is written.
+    """
+    every = [found.original, *found.tried]
+    choice = choose(every, job.limits)
+    if job.opened.model.already_quantized:
+        reason = "The model is already quantized: it is returned unchanged."
+        choice = Choice(name=choice.name, met=choice.met, reasons=(reason, *choice.reasons[1:]))
+    return Result(
+        model=model_facts(job),
+        data=data_facts(job),
+        original=found.original,
+        candidates=tuple(found.tried),
+        front=tuple(c.name for c in front(every, job.limits.goal)),
+        choice=choice,
+        limits=job.limits,
+        target=job.opened.target,
+        environment=environment,
+        seed=job.seed,
+        not_tried=tuple(found.left_out),
+        notes=(*job.opened.notes, *remarks(job)),
+        seconds=round(found.seconds, 3),
+        finished=found.finished,
+        folder=folder,
+    )
+
+
+def model_facts(job: Job) -> ModelFacts:
+    """What the report says of the user's file."""
+    opened = job.opened
+    return ModelFacts(
+        file_name=opened.path.name,
+        sha256=opened.facts.sha256,
+        size_bytes=opened.facts.size_bytes,
+        producer=opened.facts.producer,
+        opset=opened.facts.opset,
+        already_quantized=opened.facts.already_quantized,
+        history=opened.model.history,
+        notes=opened.model.notes,
+    )
+
+
+def data_facts(job: Job) -> DataFacts | None:
+    """What the report says of the samples."""
+    samples = job.opened.samples
+    if samples is None:
+        return None
+    return DataFacts(
+        fingerprint=samples.fingerprint,
+        count=samples.count,
+        labels=samples.labels,
+        calibration=len(samples.part("calibration")),
+        selection=len(samples.part("selection")),
+        certification=len(samples.part("certification")),
+    )
+
+
+def remarks(job: Job) -> tuple[str, ...]:
+    """Sentences that hold for the whole run."""
+    found = []
+    limits = job.limits
+    if job.opened.samples is None:
+        found.append(
+            "Quality was not measured: no samples were given. Only lossless candidates count as "
+            "within a drop limit."
+        )
+    if limits.default_drop and limits.max_drop is not None:
+        found.append(
+            f"No limit on the drop was named: {format_percent(limits.max_drop)} was taken."
+        )
+    return tuple(found)

@@ -1,0 +1,281 @@
+"""The front: which candidates no other beats, and which of them is chosen.
+
+Noise never ranks. Two speedups whose intervals overlap are equal; drops, sizes and memories
+that differ by less than can be told apart are equal. So "equal" is not transitive, and
+three candidates could beat each other in a circle; `front` therefore removes candidates one
+by one, worst on the goal first, and only when one that is still there beats them. What stays
+is never empty, and no member beats another.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lissom.search.candidate import Candidate
+from lissom.search.limits import Goal, Limits
+from lissom.search.result import Choice
+from lissom.search.units import format_bytes, format_percent
+
+__all__ = ["beats", "choose", "describe", "front", "misses"]
+
+DROP_NOISE: Final = 0.0005  # drops come from the same samples: paired, so finer than their interval
+SIZE_NOISE: Final = 0.002  # provenance metadata differs by some bytes
+MEMORY_NOISE: Final = 0.03
+MEMORY_FLOOR_BYTES: Final = 2**20  # pages and allocator arenas
+SPEED_FLOOR: Final = 0.005  # an interval can be luckily thin; differences under this say nothing
+
+
+def beats(one: Candidate, other: Candidate) -> bool:
+    """Tell whether `one` is at least as good in everything and better in something.
+
+    Drop, latency, size and memory count; better means beyond the noise. An unknown drop (no
+    data) is beaten only by a lossless candidate, and beats nothing.
+    """
+    orders = (
+        order_drop(one, other),
+        order_speed(one, other),
+        order_amount(one.size_bytes, other.size_bytes, SIZE_NOISE, 0),
+        order_amount(one.memory_bytes, other.memory_bytes, MEMORY_NOISE, MEMORY_FLOOR_BYTES),
+    )
+    known = [order for order in orders if order is not None]
+    return orders[0] is not None and min(known) >= 0 and max(known) > 0
+
+
+def front(candidates: Sequence[Candidate], goal: Goal) -> tuple[Candidate, ...]:
+    """Answer the candidates that no other beats, best on the goal first.
+
+    Args:
+        candidates: the original and all that were tried; failed ones are left out.
+        goal: orders the answer, and decides who stays in a circle of mutual beatings.
+    """
+    better = goal_value(goal)
+    alive = sorted((c for c in candidates if c.failed is None), key=better)
+    for candidate in tuple(alive):
+        if any(beats(rival, candidate) for rival in alive if rival is not candidate):
+            alive.remove(candidate)
+    return tuple(reversed(alive))
+
+
+def choose(candidates: Sequence[Candidate], limits: Limits) -> Choice:
+    """Choose the best on the goal within the limits; ties go to the smaller drop.
+
+    Estimates on the selection part decide. The original always competes, and whatever is chosen
+    instead of it is not worse on the goal: the interval of a speedup must exclude a slowdown.
+
+    Args:
+        candidates: the original (one, by its name) and all that were tried.
+        limits: goal and limits, defaults filled in.
+    """
+    original = next(c for c in candidates if c.is_original)
+    usable = [c for c in candidates if c.failed is None and not c.is_original]
+    within = [c for c in usable if not misses(c, limits)]
+    original_holds = not misses(original, limits)
+    rivals = [c for c in within if not_worse(c, original, limits.goal, strictly=original_holds)]
+    if rivals:
+        best = break_tie(rivals, limits.goal)
+        return Choice(name=best.name, met=True, reasons=(why_chosen(best, limits),))
+    if original_holds:
+        return Choice(name=original.name, met=True, reasons=why_original(within, usable, limits))
+    return Choice(
+        name=original.name, met=False, reasons=why_missed(within, [original, *usable], limits)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A limit that a candidate does not hold.
+
+    Attributes:
+        limit: its option's name.
+        excess: by how much, relative to the limit; infinite if it was not measured.
+        text: a sentence part such as "size 2.10 MB over the limit of 2.00 MB".
+    """
+
+    limit: str
+    excess: float
+    text: str
+
+
+def misses(candidate: Candidate, limits: Limits) -> tuple[Miss, ...]:
+    """Answer the limits that a candidate does not hold, each with the excess."""
+    rows: tuple[tuple[str, float | None, float | None, Callable[[float], str]], ...] = (
+        ("drop", candidate.drop, limits.max_drop, format_percent),
+        ("latency", candidate.latency_ms, limits.max_latency_ms, lambda ms: f"{ms:.3g} ms"),
+        ("size", candidate.size_bytes, limits.max_size_bytes, format_bytes),
+        ("memory", candidate.memory_bytes, limits.max_memory_bytes, format_bytes),
+    )
+    found = []
+    for name, value, limit, write in rows:
+        if limit is None:
+            continue
+        if value is None:
+            found.append(Miss(name, float("inf"), f"{name} not measured"))
+        elif value > limit:
+            excess = (value - limit) / max(limit, 1e-3)
+            found.append(
+                Miss(name, excess, f"{name} {write(value)} over the limit of {write(limit)}")
+            )
+    return tuple(found)
+
+
+def order_drop(one: Candidate, other: Candidate) -> int | None:
+    """1 if `one` drops less, -1 if more, 0 if equal within noise, None if not comparable."""
+    if one.drop is not None and other.drop is not None:
+        difference = other.drop - one.drop
+        return 0 if abs(difference) <= DROP_NOISE else (1 if difference > 0 else -1)
+    if one.drop is not None and one.drop <= 0:
+        return 0  # nothing unknown can be better than lossless
+    return None
+
+
+def order_speed(one: Candidate, other: Candidate) -> int | None:
+    """1 if `one` is faster beyond the noise, -1 if slower, 0 if equal, None if not measured."""
+    mine, theirs = one.speedup_interval, other.speedup_interval
+    if mine is None or theirs is None:
+        return None
+    if mine[0] > theirs[1] * (1 + SPEED_FLOOR):
+        return 1
+    return -1 if theirs[0] > mine[1] * (1 + SPEED_FLOOR) else 0
+
+
+def order_amount(mine: int | None, theirs: int | None, noise: float, floor: int) -> int | None:
+    """1 if `mine` is less beyond the noise, -1 if more, 0 if equal, None if not measured."""
+    if mine is None or theirs is None:
+        return None
+    tolerance = max(floor, noise * max(mine, theirs))
+    return 0 if abs(mine - theirs) <= tolerance else (1 if mine < theirs else -1)
+
+
+def order_goal(one: Candidate, other: Candidate, goal: Goal) -> int | None:
+    """Order two candidates on the goal alone, as the functions above do."""
+    match goal:
+        case "speed":
+            return order_speed(one, other)
+        case "size":
+            return order_amount(one.size_bytes, other.size_bytes, SIZE_NOISE, 0)
+        case "memory":
+            return order_amount(
+                one.memory_bytes, other.memory_bytes, MEMORY_NOISE, MEMORY_FLOOR_BYTES
+            )
+        case "quality":
+            return order_drop(one, other)
+
+
+def goal_value(goal: Goal) -> Callable[[Candidate], tuple[float, float]]:
+    """Answer a sort key: more is better on the goal, then faster (or smaller) as second."""
+    worst = float("-inf")
+
+    def negated(value: float | None) -> float:
+        return worst if value is None else -value
+
+    def key(candidate: Candidate) -> tuple[float, float]:
+        speed = worst if candidate.speedup is None else candidate.speedup
+        match goal:
+            case "speed":
+                return speed, negated(candidate.size_bytes)
+            case "size":
+                return negated(candidate.size_bytes), speed
+            case "memory":
+                return negated(candidate.memory_bytes), speed
+            case "quality":
+                return negated(candidate.drop), speed
+
+    return key
+
+
+def not_worse(candidate: Candidate, original: Candidate, goal: Goal, *, strictly: bool) -> bool:
+    """Tell whether a candidate may stand in for the original, going by the goal.
+
+    Args:
+        candidate: holds the limits.
+        original: the user's model.
+        goal: of the run.
+        strictly: the original holds the limits too, so that only a gain beyond the noise is
+            worth a change; otherwise it is enough that no loss was shown.
+    """
+    order = order_goal(candidate, original, goal)
+    if goal == "quality":
+        # an equal answer at a clear gain in speed is worth taking; less quality is not, unless
+        # the original itself is out of the limits
+        return not strictly or (order == 0 and order_speed(candidate, original) == 1)
+    return order is not None and (order > 0 if strictly else order >= 0)
+
+
+def break_tie(rivals: Sequence[Candidate], goal: Goal) -> Candidate:
+    """The best on the goal; of those that noise cannot tell from it, the one that drops least."""
+    key = goal_value(goal)
+    leader = max(rivals, key=key)
+    tied = [c for c in rivals if order_goal(leader, c, goal) == 0]
+    drops = [c.drop for c in tied if c.drop is not None]
+    if not drops:
+        return leader
+    least = min(drops)
+    return max((c for c in tied if c.drop is not None and c.drop <= least + DROP_NOISE), key=key)
+
+
+def describe(candidate: Candidate) -> str:
+    """What a candidate gains and costs, in a few words."""
+    words = []
+    if candidate.speedup is not None and candidate.speedup_interval is not None:
+        low, high = candidate.speedup_interval
+        words.append(f"{candidate.speedup:.2f}x the original's speed ({low:.2f} to {high:.2f})")
+    if candidate.size_bytes is not None:
+        words.append(format_bytes(candidate.size_bytes))
+    if candidate.quality is not None:
+        words.append(f"drop {format_percent(candidate.quality.drop)}")
+    else:
+        words.append("lossless" if candidate.lossless else "quality not measured")
+    return ", ".join(words)
+
+
+def why_chosen(best: Candidate, limits: Limits) -> str:
+    """One sentence for the delivered candidate."""
+    within = "within the limits" if not limits.unlimited else "of all tried"
+    return f"{best.name} is the best on {limits.goal} {within}: {describe(best)}."
+
+
+def why_original(
+    within: Sequence[Candidate], usable: Sequence[Candidate], limits: Limits
+) -> tuple[str, ...]:
+    """Sentences for a run in which nothing was gained."""
+    gain = {
+        "speed": "faster",
+        "size": "smaller",
+        "memory": "leaner",
+        "quality": "as good and faster",
+    }
+    key = goal_value(limits.goal)
+    if not usable:
+        return ("The original is returned: no candidate could be made.",)
+    if within:
+        best = max(within, key=key)
+        return (
+            f"The original is returned: nothing within the limits is {gain[limits.goal]} "
+            f"beyond the noise; the nearest was {best.name}: {describe(best)}.",
+        )
+    nearest = min(usable, key=lambda c: (worst_excess(c, limits), tuple(-v for v in key(c))))
+    texts = " and ".join(miss.text for miss in misses(nearest, limits))
+    return (
+        "The original is returned: no other candidate holds the limits; the nearest, "
+        f"{nearest.name}, has {texts} ({describe(nearest)}).",
+    )
+
+
+def why_missed(
+    within: Sequence[Candidate], usable: Sequence[Candidate], limits: Limits
+) -> tuple[str, ...]:
+    """Sentences for limits that cannot be met: which one, by how much, and what would help."""
+    if within:
+        best = max(within, key=goal_value(limits.goal))
+        return (
+            f"{best.name} holds every limit but is worse than the original on {limits.goal} "
+            f"({describe(best)}): name another goal to have it chosen.",
+        )
+    nearest = min(usable, key=lambda c: worst_excess(c, limits))
+    texts = " and ".join(miss.text for miss in misses(nearest, limits))
+    return (f"The limits cannot be met: the nearest, {nearest.name}, has {texts}.",)
+
+
+def worst_excess(candidate: Candidate, limits: Limits) -> float:
+    """The largest relative excess over any limit; 0 if all hold."""
+    return max((miss.excess for miss in misses(candidate, limits)), default=0.0)

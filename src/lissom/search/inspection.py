@@ -1,0 +1,248 @@
+"""What a model holds, what it computes, and where its time goes on this machine."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lissom.errors import ChildFailed, MeasurementError, ModelError
+from lissom.graph.cost import macs
+from lissom.graph.model import Model, Port
+from lissom.graph.site import sites
+from lissom.measure.observe import shapes
+from lissom.measure.profile import operator_times
+from lissom.search.candidate import OperatorTime
+from lissom.search.explain import by_operator
+from lissom.search.job import Opened
+from lissom.search.record import operator_to_json
+from lissom.store.hashing import sha256_arrays
+
+__all__ = ["Inspection", "OperatorShare", "SiteShare", "inspect_model"]
+
+NOWHERE: Final = "(unused)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorShare:
+    """One type of operator in the canonical graph.
+
+    Attributes:
+        op_type: the operator, with its domain if it is not ONNX's own.
+        count: how many nodes.
+        macs: multiply-accumulates of one run, all together; None where they could not be counted.
+        weight_bytes: of the constants that these nodes read (each counted at its first reader).
+    """
+
+    op_type: str
+    count: int
+    macs: int | None
+    weight_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteShare:
+    """One weighted operator.
+
+    Attributes:
+        name: of the node.
+        op_type: Conv, MatMul, Gemm and so on.
+        shape: of the weight as it is stored.
+        macs: multiply-accumulates of one run; None where they could not be counted.
+        weight_bytes: of the weight.
+    """
+
+    name: str
+    op_type: str
+    shape: tuple[int, ...]
+    macs: int | None
+    weight_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What `inspect` answers.
+
+    Attributes:
+        file_name: without folders.
+        sha256: of the file.
+        size_bytes: with external data.
+        producer: what wrote it.
+        file_opset: of the file.
+        opset: of the canonical graph.
+        inputs: what must be fed.
+        outputs: what is answered.
+        parameters: number of trained constants.
+        macs: multiply-accumulates of one run; None where they could not be counted.
+        already_quantized: it holds quantized operators.
+        operators: the canonical graph by type of operator, most arithmetic first.
+        sites: the weighted operators, in the graph's order.
+        times: time by operator on this machine as the runtime ran it; empty if it could not be had.
+        total_ms: their sum, for one run of the feed (profiling costs a little).
+        feed: the shape of each input in that run.
+        generated: that feed was invented, since there were no samples.
+        history: what loading did to the model.
+        notes: what loading could not do, and what could not be measured.
+    """
+
+    file_name: str
+    sha256: str
+    size_bytes: int
+    producer: str
+    file_opset: int
+    opset: int
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    parameters: int
+    macs: int | None
+    already_quantized: bool
+    operators: tuple[OperatorShare, ...]
+    sites: tuple[SiteShare, ...]
+    times: tuple[OperatorTime, ...]
+    total_ms: float | None
+    feed: tuple[tuple[str, tuple[int, ...]], ...]
+    generated: bool
+    history: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Write as JSON values."""
+        return {
+            "file_name": self.file_name,
+            "sha256": self.sha256,
+            "size_bytes": self.size_bytes,
+            "producer": self.producer,
+            "file_opset": self.file_opset,
+            "opset": self.opset,
+            "inputs": [port_to_json(port) for port in self.inputs],
+            "outputs": [port_to_json(port) for port in self.outputs],
+            "parameters": self.parameters,
+            "macs": self.macs,
+            "already_quantized": self.already_quantized,
+            "operators": [
+                {
+                    "op_type": one.op_type,
+                    "count": one.count,
+                    "macs": one.macs,
+                    "weight_bytes": one.weight_bytes,
+                }
+                for one in self.operators
+            ],
+            "sites": [
+                {
+                    "name": one.name,
+                    "op_type": one.op_type,
+                    "shape": list(one.shape),
+                    "macs": one.macs,
+                    "weight_bytes": one.weight_bytes,
+                }
+                for one in self.sites
+            ],
+            "times": [operator_to_json(one) for one in self.times],
+            "total_ms": self.total_ms,
+            "feed": {name: list(shape) for name, shape in self.feed},
+            "generated": self.generated,
+            "history": list(self.history),
+            "notes": list(self.notes),
+        }
+
+
+def inspect_model(opened: Opened) -> Inspection:
+    """Look at an opened model: count on one feed, and let the runtime profile it."""
+    model, notes = opened.model, list(opened.notes) + list(opened.model.notes)
+    counted = counted_macs(opened, notes)
+    times = profiled(opened, notes)
+    return Inspection(
+        file_name=opened.path.name,
+        sha256=opened.facts.sha256,
+        size_bytes=opened.facts.size_bytes,
+        producer=opened.facts.producer,
+        file_opset=opened.facts.opset,
+        opset=model.opset,
+        inputs=model.inputs,
+        outputs=model.outputs,
+        parameters=model.parameters,
+        macs=None if counted is None else sum(counted.values()),
+        already_quantized=opened.facts.already_quantized,
+        operators=by_type(model, counted),
+        sites=by_site(model, counted),
+        times=times,
+        total_ms=sum(one.milliseconds for one in times) if times else None,
+        feed=tuple((name, array.shape) for name, array in opened.feed.items()),
+        generated=opened.samples is None,
+        history=model.history,
+        notes=tuple(notes),
+    )
+
+
+def counted_macs(opened: Opened, notes: list[str]) -> dict[str, int] | None:
+    """Multiply-accumulates by node; None, with a note, where the shapes cannot be had."""
+    inputs = {
+        "model": opened.model.fingerprint,
+        "target": opened.target.to_json(),
+        "feed": sha256_arrays(dict(opened.feed)),
+    }
+
+    def compute() -> dict[str, int]:
+        found = shapes(opened.model, opened.feed, opened.target, opened.store)
+        return macs(opened.model, found)
+
+    try:
+        counted: dict[str, int] = opened.store.remember("macs by node", inputs, compute)
+    except (ChildFailed, MeasurementError, ModelError) as error:
+        notes.append(f"Multiply-accumulates could not be counted: {error}")
+        return None
+    return counted
+
+
+def profiled(opened: Opened, notes: list[str]) -> tuple[OperatorTime, ...]:
+    """Time by operator, of the user's own file; empty, with a note, where it cannot be had."""
+    try:
+        nodes = operator_times(opened.path, opened.feed, opened.target, opened.store)
+    except (ChildFailed, MeasurementError) as error:
+        notes.append(f"Time by operator could not be had: {error}")
+        return ()
+    return by_operator(nodes)
+
+
+def by_type(model: Model, counted: dict[str, int] | None) -> tuple[OperatorShare, ...]:
+    """The graph by type of operator, most arithmetic first, then most bytes."""
+    count: Counter[str] = Counter()
+    arithmetic: Counter[str] = Counter()
+    held: Counter[str] = Counter()
+    names = {}
+    for node in model.nodes:
+        kind = f"{node.domain}::{node.op_type}" if node.domain else node.op_type
+        names[node.name] = kind
+        count[kind] += 1
+        arithmetic[kind] += 0 if counted is None else counted.get(node.name, 0)
+    for weight, info in model.weights.items():
+        readers = model.consumers.get(weight, ())
+        held[names.get(readers[0], NOWHERE) if readers else NOWHERE] += info.size_bytes
+    shares = [
+        OperatorShare(
+            op_type=kind,
+            count=count[kind],
+            macs=None if counted is None else arithmetic[kind],
+            weight_bytes=held[kind],
+        )
+        for kind in count
+    ]
+    return tuple(sorted(shares, key=lambda one: (-(one.macs or 0), -one.weight_bytes, one.op_type)))
+
+
+def by_site(model: Model, counted: dict[str, int] | None) -> tuple[SiteShare, ...]:
+    """The weighted operators, in the graph's order."""
+    return tuple(
+        SiteShare(
+            name=site.name,
+            op_type=site.op_type,
+            shape=site.shape,
+            macs=None if counted is None else counted.get(site.node),
+            weight_bytes=model.weights[site.weight].size_bytes,
+        )
+        for site in sites(model)
+    )
+
+
+def port_to_json(port: Port) -> dict[str, Any]:
+    """Write an input or output as JSON values."""
+    return {"name": port.name, "dtype": port.dtype, "shape": list(port.shape)}

@@ -1,0 +1,22 @@
+"""One store and one tiny model for all tests of the search: what one measured, others remember."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lissom.search import assess
+from tests.search.trial import Trial, trial_in
+
+
+@pytest.fixture(scope="session")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Trial:
+    return trial_in(tmp_path_factory.mktemp("trial"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def brief() -> Iterator[None]:
+    """Time for a moment only: these tests look at what is done, never at how fast."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assess, "SECONDS", 0.05)
+        patch.setattr(assess, "ATTEMPTS", 1)
+        yield

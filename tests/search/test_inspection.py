@@ -1,0 +1,53 @@
+"""What a model holds and computes, counted and profiled."""
+
+import json
+
+import pytest
+
+from lissom.errors import MeasurementError
+from lissom.search import inspection as module
+from lissom.search.inspection import inspect_model
+from tests.search.trial import Trial
+
+
+def test_counts_by_operator_and_by_site(trial: Trial) -> None:
+    found = inspect_model(trial.job().opened)
+    assert found.inputs[0].name == "image"
+    assert found.file_opset == 17
+    assert not found.generated
+    assert dict(found.feed) == {"image": (1, 3, 8, 8)}
+    sites = {one.name: one for one in found.sites}
+    assert sites["conv1"].macs == 8 * 8 * 8 * 3 * 3 * 3
+    assert sites["conv2"].macs == 16 * 4 * 4 * 8 * 3 * 3
+    assert sites["fc"].macs == 5 * 16
+    assert found.macs == sum(one.macs or 0 for one in found.sites)
+    assert sites["fc"].weight_bytes == 4 * 5 * 16
+    kinds = {one.op_type: one for one in found.operators}
+    assert kinds["Conv"].count == 2
+    assert kinds["Conv"].macs == (sites["conv1"].macs or 0) + (sites["conv2"].macs or 0)
+    assert found.operators[0].op_type == "Conv"
+    assert sum(one.weight_bytes for one in found.operators) >= 4 * found.parameters
+    assert found.total_ms is not None
+    assert found.total_ms > 0
+
+
+def test_json_holds_it_all(trial: Trial) -> None:
+    written = json.loads(json.dumps(inspect_model(trial.job().opened).to_json()))
+    assert written["inputs"] == [{"name": "image", "dtype": "float32", "shape": ["batch", 3, 8, 8]}]
+    assert len(written["sites"]) == 3
+    assert written["sha256"]
+
+
+def test_what_cannot_be_had_is_a_note(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise MeasurementError("not here")
+
+    opened = trial.job(data=False).opened
+    monkeypatch.setattr(module, "operator_times", broken)
+    monkeypatch.setattr(module, "shapes", broken)
+    monkeypatch.setattr(opened.store, "remember", lambda kind, inputs, compute: compute())
+    found = inspect_model(opened)
+    assert found.macs is None
+    assert found.times == ()
+    assert found.generated
+    assert len(found.notes) == 2

@@ -1,0 +1,148 @@
+"""The loop: everything is kept, nothing is repeated, a failure is a candidate with a reason."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lissom.errors import ChildFailed, MethodError
+from lissom.measure.environment import current
+from lissom.recipe import Recipe
+from lissom.runtime import registry
+from lissom.search import run as module
+from lissom.search.folder import Folder
+from lissom.search.job import Job
+from lissom.search.limits import Limits
+from lissom.search.progress import Event, Progress, silent
+from lissom.search.proposals import Proposal, Proposals
+from lissom.search.result import NotTried, Result
+from lissom.search.run import run
+from tests.search.trial import Trial, recipe
+
+STATIC = recipe("static", "quantize.static", ranges="minmax")
+HALF = recipe("half", "quantize.float16")
+
+
+def proposed(*recipes: Recipe) -> Proposals:
+    return Proposals(
+        tried=tuple(Proposal(title=one.name, recipe=one) for one in recipes),
+        left_out=(NotTried(name="absent", reason="not here"),),
+    )
+
+
+def ran(
+    job: Job, out: Path, *recipes: Recipe, published: list[Result] | None = None,
+    progress: Progress = silent,
+) -> Result:  # fmt: skip
+    facts = registry.load("onnxruntime").facts(job.opened.store)
+    with Folder.opened(out, job.identity()) as folder:
+        return run(
+            job,
+            proposed(*recipes),
+            facts,
+            current(),
+            folder=folder,
+            publish=(published if published is not None else []).append,
+            progress=progress,
+        )
+
+
+@pytest.fixture
+def forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever builds or measures fails the test."""
+    for name in ("build", "assess"):
+        monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("done again"))
+
+
+def test_a_run_measures_explains_and_publishes_at_every_step(trial: Trial, tmp_path: Path) -> None:
+    seen: list[Event] = []
+    published: list[Result] = []
+    job = trial.job()
+    result = ran(job, tmp_path / "out", STATIC, HALF, published=published, progress=seen.append)
+    assert result.finished
+    assert [one.name for one in result.candidates] == ["static", "half"]
+    assert [one.name for one in result.not_tried] == ["absent"]
+    assert result.original.operators
+    assert len(published) == 4
+    assert [one.finished for one in published] == [False, False, False, True]
+    assert len(published[1].candidates) == 1
+    assert seen[0].stage == "original"
+    assert seen[-1].stage == "done"
+    assert {e.candidate for e in seen if e.stage == "build"} == {"static", "half"}
+    assert {e.total for e in seen} == {2}
+
+
+def test_a_finished_run_is_answered_again_without_work(
+    trial: Trial, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    job = trial.job()
+    first = ran(job, tmp_path / "out", STATIC, HALF)
+    request.getfixturevalue("forbidden")
+    assert ran(job, tmp_path / "out", STATIC, HALF) == first
+
+
+def test_new_limits_reuse_old_measurements(
+    trial: Trial, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    first = ran(trial.job(), tmp_path / "one", STATIC, HALF)
+    request.getfixturevalue("forbidden")
+    other = trial.job(limits=Limits(goal="size", max_drop=0.5))
+    second = ran(other, tmp_path / "two", STATIC, HALF)
+    assert {one.sha256 for one in second.candidates} == {one.sha256 for one in first.candidates}
+
+
+def test_a_failing_method_is_a_candidate_with_its_reason(
+    trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, error in enumerate((MethodError("no way"), ChildFailed("it crashed", "crashed"))):
+
+        def broken(*_: object, error: Exception = error, **__: object) -> None:
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "build", broken)
+            bad = recipe(f"bad{number}", "quantize.float16")
+            result = ran(trial.job(), tmp_path / f"out{number}", bad, HALF)
+        assert result.candidates[0].failed == str(error)
+        assert result.choice.met
+
+
+def test_the_same_model_is_not_measured_twice(trial: Trial, tmp_path: Path) -> None:
+    nothing = Recipe(name="nothing", steps=())
+    result = ran(trial.job(), tmp_path / "out", HALF, replace(HALF, name="again"), nothing)
+    reasons = {one.name: one.reason for one in result.not_tried}
+    assert reasons["again"] == "it gives the same model as half"
+    assert reasons["nothing"] == "it gives the same model as the original"
+    assert [one.name for one in result.candidates] == ["half"]
+
+
+def test_the_budget_stops_new_candidates_after_the_first(trial: Trial, tmp_path: Path) -> None:
+    job = trial.job(limits=Limits(budget_seconds=0.001))
+    one, two = (recipe(name, "quantize.weight_only", bits=8) for name in ("first", "second"))
+    result = ran(job, tmp_path / "out", one, two)
+    assert [c.name for c in result.candidates] == ["first"]
+    assert result.not_tried[-1].name == "second"
+    assert "budget" in result.not_tried[-1].reason
+
+
+def test_interrupted_everything_found_is_on_disk(
+    trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = module.build
+
+    def interrupted(job: Job, given: Recipe, *rest: object, **named: object) -> object:
+        if given.name == "half":
+            raise KeyboardInterrupt
+        return real(job, given, *rest, **named)  # type: ignore[arg-type]
+
+    job = trial.job()
+    published: list[Result] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "build", interrupted)
+        patch.setattr(module, "recall_build", lambda *_: None)
+        patch.setattr(module, "recall", lambda *_: None)
+        with pytest.raises(KeyboardInterrupt):
+            ran(job, tmp_path / "out", STATIC, HALF, published=published)
+    assert [one.name for one in published[-1].candidates] == ["static"]
+    assert not published[-1].finished
+    assert ran(job, tmp_path / "out", STATIC, HALF).finished

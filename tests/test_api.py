@@ -1,0 +1,168 @@
+"""The library's verbs, on a tiny model, in this process."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import lissom
+from lissom.errors import OptionError, OutputError, RecipeError
+from lissom.methods.scope import Scope
+from lissom.search import assess
+from lissom.search.progress import Event
+from tests.search.trial import recipe, write_cnn
+
+HALF = recipe("half", "quantize.float16")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the model, its samples and the store lie."""
+
+    model: Path
+    samples: Path
+    store: Path
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("api")
+    model, samples = write_cnn(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assess, "SECONDS", 0.05)
+        patch.setattr(assess, "ATTEMPTS", 1)
+        yield Place(model=model, samples=samples, store=folder / "store")
+
+
+def settings(place: Place, **changes: object) -> lissom.Settings:
+    given: dict[str, object] = {"recipe": HALF, "store": place.store, **changes}
+    return lissom.Settings(**given)  # type: ignore[arg-type]
+
+
+def test_compress_writes_everything_and_answers_it(place: Place, tmp_path: Path) -> None:
+    seen: list[Event] = []
+    result = lissom.compress(
+        place.model,
+        place.samples,
+        limits=lissom.Limits(goal="size", max_drop=0.02),
+        out=tmp_path / "out",
+        settings=settings(place),
+        progress=seen.append,
+    )
+    assert result.choice.name == "half"
+    assert result.choice.met
+    assert seen[0].stage == "load"
+    assert seen[-1].stage == "done"
+    written = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert written["chosen"] == "half"
+    assert written["finished"] is True
+    assert (tmp_path / "out" / "report.html").read_text().startswith("<!")
+    assert lissom.Recipe.load(tmp_path / "out" / "recipe.yaml") == HALF
+    assert result.delivered == tmp_path / "out" / "model.onnx"
+    onnx.checker.check_model(result.delivered)
+
+
+def test_apply_gives_the_delivered_bytes_again(place: Place, tmp_path: Path) -> None:
+    result = lissom.compress(
+        place.model,
+        place.samples,
+        limits=lissom.Limits(goal="size"),
+        out=tmp_path / "out",
+        settings=settings(place),
+    )
+    assert result.delivered is not None
+    again = lissom.apply(
+        tmp_path / "out" / "recipe.yaml",
+        place.model,
+        place.samples,
+        out=tmp_path / "again.onnx",
+        store=place.store,
+    )
+    assert again.read_bytes() == result.delivered.read_bytes()
+    with pytest.raises(OutputError, match="exists"):
+        lissom.apply(HALF, place.model, out=again, store=place.store)
+    with pytest.raises(OutputError, match="cannot be written"):
+        lissom.apply(HALF, place.model, out=tmp_path / "no" / "x.onnx", store=place.store)
+
+
+def test_samples_as_arrays_and_feeds(place: Place, tmp_path: Path) -> None:
+    with np.load(place.samples) as loaded:
+        images, labels = loaded["image"], loaded["label"]
+    plain = lissom.measure(place.model, {"image": images, "label": labels}, store=place.store)
+    feeds = ({"image": image[None]} for image in images)
+    parted = lissom.measure(
+        place.model, lissom.Data(source=feeds, labels=labels), store=place.store
+    )
+    assert plain.quality is not None
+    assert parted.quality is not None
+    assert parted.quality.score == plain.quality.score
+
+
+def test_a_dry_run_says_what_would_be_tried_and_touches_nothing(
+    place: Place, tmp_path: Path
+) -> None:
+    result = lissom.compress(
+        place.model,
+        place.samples,
+        out=tmp_path / "out",
+        settings=settings(place, recipe=None, dry_run=True),
+    )
+    reasons = {one.name: one.reason for one in result.not_tried}
+    assert reasons["static-mse"] == "dry run: quantize.static(ranges=mse)"
+    assert result.candidates == ()
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_samples_quality_is_never_claimed(place: Place, tmp_path: Path) -> None:
+    result = lissom.compress(
+        place.model,
+        limits=lissom.Limits(goal="size", max_drop=0.01),
+        out=tmp_path / "out",
+        settings=settings(place, recipe=recipe("int8", "quantize.weight_only", bits=8)),
+    )
+    assert result.choice.name == "original"
+    assert "not measured" in result.choice.reasons[0]
+    assert "Quality was not measured" in result.notes[0]
+    written = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert written["quality"] is None
+    assert (tmp_path / "out" / "model.onnx").read_bytes() == place.model.read_bytes()
+
+
+def test_a_scope_that_names_nothing_is_refused(place: Place, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="/absent"):
+        lissom.compress(
+            place.model,
+            out=tmp_path / "out",
+            settings=settings(place, scope=Scope(exclude=("/absent/*",))),
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_run_is_refused(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("precious")
+    with pytest.raises(OutputError, match="not a run of ours"):
+        lissom.compress(place.model, out=tmp_path / "out", settings=settings(place))
+
+
+def test_load_gives_the_canonical_model(place: Place) -> None:
+    model = lissom.load(place.model, store=place.store)
+    assert "BatchNormalization" not in model.op_counts
+    assert model.inputs[0].name == "image"
+
+
+def test_inspect_and_compare(place: Place) -> None:
+    assert lissom.inspect(place.model, store=place.store).macs is not None
+    found = lissom.compare(place.model, place.model, place.samples, store=place.store)
+    assert found.quality is not None
+    assert found.quality.drop == 0
+
+
+def test_a_recipe_file_must_be_one(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("lissom: 1\nsteps: [{method: no.such}]\n")
+    with pytest.raises(RecipeError, match=r"no\.such"):
+        lissom.apply(tmp_path / "r.yaml", place.model, out=tmp_path / "o.onnx", store=place.store)
