@@ -20,7 +20,10 @@ def main() -> None:
         )
         print(*result.choice.reasons, sep="\n")
         found = lissom.compare(files.model, Path(folder) / "out" / "model.onnx", files.samples)
-        print(*found.lines(), sep="\n")
+        low, high = found.timing.speedup_interval
+        print(f"speedup {found.timing.speedup:.2f} ({low:.2f} to {high:.2f})")
+        if found.quality:
+            print(found.quality.meaning)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,6 @@ def test_apply_gives_the_delivered_bytes_again(place: Place, tmp_path: Path) -> 
     again = lissom.apply(
         tmp_path / "out" / "recipe.yaml",
         place.model,
-        place.samples,
         out=tmp_path / "again.onnx",
         store=place.store,
     )
@@ -160,6 +159,40 @@ def test_inspect_and_compare(place: Place) -> None:
     found = lissom.compare(place.model, place.model, place.samples, store=place.store)
     assert found.quality is not None
     assert found.quality.drop == 0
+
+
+def test_images_leave_their_preprocessing_in_the_recipe(place: Place, tmp_path: Path) -> None:
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    for number in range(40):
+        pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{number}.png")
+    result = lissom.compress(
+        place.model,
+        lissom.Data(source=tmp_path / "images", preprocessing={"width": 8, "height": 8, "scale": 0.01}),
+        limits=lissom.Limits(goal="size", max_drop=1.0),
+        out=tmp_path / "out",
+        settings=settings(place, recipe=recipe("static", "quantize.static")),
+    )
+    assert result.choice.name == "static"
+    written = lissom.Recipe.load(tmp_path / "out" / "recipe.yaml")
+    assert written.preprocessing is not None
+    again = lissom.apply(
+        written, place.model, tmp_path / "images", out=tmp_path / "again.onnx", store=place.store
+    )
+    assert result.delivered is not None
+    assert again.read_bytes() == result.delivered.read_bytes()
+
+
+def test_a_recipe_cannot_take_the_original_s_name(place: Place, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="another name"):
+        lissom.compress(
+            place.model,
+            out=tmp_path / "out",
+            settings=settings(place, recipe=recipe("original", "quantize.float16")),
+        )
 
 
 def test_a_recipe_file_must_be_one(place: Place, tmp_path: Path) -> None:

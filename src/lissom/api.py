@@ -5,11 +5,11 @@ kinds: what was given wrongly is an `InputError`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lissom.errors import MethodError, OptionError, OutputError
+from lissom.errors import MethodError, OptionError, OutputError, RecipeError
 from lissom.graph.model import Model
 from lissom.graph.save import save
 from lissom.measure import environment
@@ -18,9 +18,11 @@ from lissom.methods.scope import Scope
 from lissom.recipe import Recipe, rebuild
 from lissom.report import document, page
 from lissom.runtime import registry
+from lissom.runtime.facts import Facts
 from lissom.runtime.target import Target
 from lissom.search.assess import unmeasured_original
 from lissom.search.build import context, provenance
+from lissom.search.candidate import ORIGINAL
 from lissom.search.comparison import Comparison, Measured, compare_models, measure_model
 from lissom.search.compose import Found, compose
 from lissom.search.folder import Folder, write_bytes
@@ -109,18 +111,7 @@ def compress(
     check_scope(job)
     facts = registry.load(target.runtime).facts(opened.store)
     here = environment.current()
-    tried = (
-        Proposals(tried=(own(settings.recipe),), left_out=())
-        if settings.recipe
-        else proposals(
-            opened.model,
-            facts,
-            data=opened.samples is not None,
-            goal=limits.goal,
-            scope=settings.scope,
-            seed=settings.seed,
-        )
-    )
+    tried = to_try(job, facts)
     if settings.dry_run:
         return dry(job, tried, here)
     place = Path(out) if out is not None else Path(f"{path.stem}-lissom")
@@ -227,7 +218,10 @@ def apply(
     path = Path(out)
     if path.exists():
         raise OutputError(f"{path} exists; give another -o")
-    opened = opened_at(Path(model), samples, target, store)
+    data = Data.of(samples)
+    if data is not None and data.preprocessing is None:
+        data = replace(data, preprocessing=steps.preprocessing)
+    opened = opened_at(Path(model), data, target, store)
     facts = registry.load(target.runtime).facts(opened.store)
     try:
         made, _ = rebuild(steps, opened.model, context(opened, facts, seed=steps.seed))
@@ -259,9 +253,33 @@ def opened_at(path: Path, samples: Any, target: Target, store: Path | None) -> O
     return open_model(path, Data.of(samples), store=Store(store or default_store()), target=target)
 
 
-def own(recipe: Recipe) -> Proposal:
-    """The user's own recipe as the only proposal."""
-    return Proposal(title="your recipe", recipe=recipe)
+def to_try(job: Job, facts: Facts) -> Proposals:
+    """The user's own recipe if there is one, else the proposals.
+
+    Raises:
+        RecipeError: the recipe has the name that the user's own model bears.
+    """
+    samples = job.opened.samples
+    if job.recipe is None:
+        found = proposals(
+            job.opened.model,
+            facts,
+            data=samples is not None,
+            goal=job.limits.goal,
+            scope=job.scope,
+            seed=job.seed,
+        )
+    else:
+        if job.recipe.name == ORIGINAL:
+            raise RecipeError(f"a recipe cannot be called {ORIGINAL!r}; give it another name")
+        own = Proposal(title="your recipe", recipe=job.recipe)
+        found = Proposals(tried=(own,), left_out=())
+    if samples is None or samples.preprocessing is None:
+        return found
+    # whoever rebuilds from the recipe must make the same inputs of the same images
+    images = samples.preprocessing
+    tried = (replace(one, recipe=replace(one.recipe, preprocessing=images)) for one in found.tried)
+    return replace(found, tried=tuple(tried))
 
 
 def check_scope(job: Job) -> None:

@@ -11,15 +11,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lissom.errors import LissomError, OptionError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from lissom.api import Data
     from lissom.measure.judge import Judge
     from lissom.runtime.target import Target
@@ -46,7 +44,7 @@ DataPath = Annotated[
 ]
 Labels = Annotated[Path | None, typer.Option(help="Labels, .npy, one entry a sample.")]
 Preprocessing = Annotated[
-    Path | None, typer.Option(help="YAML: size, layout, mean, scale; for a folder of images.")
+    Path | None, typer.Option(help="YAML (width, height, layout, mean, scale), for a folder of images.")
 ]
 Metric = Annotated[
     str | None,
@@ -288,18 +286,14 @@ def version() -> None:
 
 def main() -> None:
     """Run the command line."""
-    signal.signal(signal.SIGTERM, lambda *_: interrupt())
+    # a request to end is like Ctrl-C: children are ended, the front is kept
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except BrokenPipeError:
         # whoever read our output has gone; that is their right
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-
-
-def interrupt() -> NoReturn:
-    """Treat a request to end like Ctrl-C, so that children are ended and the front is kept."""
-    raise KeyboardInterrupt
 
 
 @contextmanager
@@ -366,9 +360,11 @@ def show_result(result: "Result", *, as_json: bool) -> None:
     if as_json:
         typer.echo(document.to_json(document.document(result)), nl=False)
         return
+    from rich.console import Console
+
     from lissom.report.terminal import table
 
-    console().print(table(result))
+    Console(highlight=False, markup=False).print(table(result))
 
 
 def show(found: Any, lines: Callable[[Any], list[str]], *, as_json: bool) -> None:
@@ -382,19 +378,14 @@ def show(found: Any, lines: Callable[[Any], list[str]], *, as_json: bool) -> Non
         typer.echo(visible(line))
 
 
-def console(*, err: bool = False) -> "Console":
-    """A console for answers, or for progress."""
-    from rich.console import Console
-
-    return Console(stderr=err, highlight=False, markup=False)
-
-
 @contextmanager
 def watching() -> Iterator[Callable[["Event"], None]]:
     """Show progress: one living line on a terminal, plain lines elsewhere."""
+    from rich.console import Console
+
     from lissom.search.progress import describe
 
-    screen = console(err=True)
+    screen = Console(stderr=True, highlight=False, markup=False)
     if not screen.is_terminal:
         seen: list[str] = []
 

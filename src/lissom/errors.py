@@ -16,9 +16,11 @@
        `- DamagedObject             a stored object does not have the hash that names it
 
 A message has three parts: what is wrong, with the value; where; and what to do about it.
+Names in it come from strangers, so no character of it can drive a terminal or hide.
 """
 
-from typing import Literal
+import re
+from typing import Any, Literal
 
 __all__ = [
     "BrokenPromise",
@@ -40,8 +42,21 @@ __all__ = [
 FailureKind = Literal["crashed", "timeout", "memory", "error"]
 
 
+# Controls could drive a terminal; marks that reorder or hide text could make a name read as another
+# one; lone surrogates cannot be written as UTF-8. Tab and newline are left alone.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff]"
+)
+_LONGEST_MESSAGE = 4000
+
+
 class LissomError(Exception):
     """The root of every error that Lissom raises on purpose."""
+
+    def __init__(self, *args: Any) -> None:
+        r"""Keep the message, with escapes (`\x1b`) for what acts instead of showing, and cut."""
+        super().__init__(*(_shown(part) if isinstance(part, str) else part for part in args))
 
 
 class InputError(LissomError):
@@ -105,3 +120,10 @@ class StoreError(LissomError):
 
 class DamagedObject(StoreError):
     """A stored object's content does not have the hash that names it."""
+
+
+def _shown(text: str) -> str:
+    if len(text) > _LONGEST_MESSAGE:
+        half = _LONGEST_MESSAGE // 2
+        text = f"{text[:half]} [...] {text[-half:]}"
+    return _INVISIBLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

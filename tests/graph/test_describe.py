@@ -36,6 +36,7 @@ def test_types_that_are_no_tensors():
 
 def test_shapes_hold_sizes_names_and_unknowns():
     assert describe.shape_of(onnx_ir.Shape([1, "batch", None])) == (1, "batch", None)
+    assert describe.shape_of(onnx_ir.Shape([-1, 3])) == (None, 3)
 
 
 def test_a_port_without_a_rank():

@@ -6,7 +6,7 @@ from lissom.measure.environment import current
 from lissom.search.compose import Found, compose
 from lissom.search.limits import Limits
 from lissom.search.result import NotTried, Result
-from tests.search.made import candidate, original
+from tests.search.made import candidate, original, timing
 from tests.search.trial import Trial
 
 FAST = candidate("fast", drop=0.005, speed=(2.0, 1.9, 2.1), size=4 * 10**6)
@@ -59,3 +59,26 @@ def test_a_quantized_model_is_returned_with_that_reason(trial: Trial) -> None:
     result = compose(job, current(), found)
     assert result.choice.name == "original"
     assert result.choice.reasons == ("The model is already quantized: it is returned unchanged.",)
+
+
+def test_the_original_s_latency_is_the_middle_of_all_its_measurements(trial: Trial) -> None:
+    busy = replace(timing(1.0), candidate=replace(timing(1.0).candidate, median_ms=50.0))
+    found = Found(
+        original=replace(original(), timing=busy),
+        tried=[FAST, BEATEN],
+        left_out=[],
+        seconds=0.0,
+        finished=True,
+    )
+    assert compose(trial.job(), current(), found).original.latency_ms == 2.0
+
+
+def test_where_nothing_was_worth_a_try_the_reasons_are_given(trial: Trial) -> None:
+    left_out = [NotTried(name=name, reason="no weights") for name in ("one", "two")]
+    found = Found(original=original(), tried=[], left_out=left_out, seconds=0.0, finished=True)
+    result = compose(trial.job(), current(), found)
+    assert result.choice.reasons == (
+        "The original is returned: nothing was worth a try (no weights).",
+    )
+    begun = compose(trial.job(), current(), replace(found, finished=False))
+    assert "no candidate could be made" in begun.choice.reasons[0]

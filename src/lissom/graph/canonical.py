@@ -7,6 +7,7 @@ no build metadata. A step that fails, or after which the checker objects, is und
 never stops the loading.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +21,7 @@ from lissom.graph.fingerprint import fingerprint, known_hashes
 from lissom.graph.naming import name_nodes, name_proto_nodes
 from lissom.graph.opset import raise_opset
 from lissom.graph.skeleton import check, in_memory
+from lissom.isolate.child import limit_processor_time
 
 if TYPE_CHECKING:
     import onnx
@@ -80,10 +82,17 @@ def canonicalize(
     return run.ir, tuple(run.history), tuple(run.notes)
 
 
-def convert_file(source: str, folder: str, level: str) -> dict[str, Any]:
+def convert_file(source: str, folder: str, level: str, effort: float = 1000.0) -> dict[str, Any]:
     """Read a model file, make it canonical, write it into a folder; runs in a child process.
 
     Writes `model.onnx`, and `weights.bin` if a weight is larger than a kilobyte.
+
+    Args:
+        source: the file.
+        folder: where to write.
+        level: see `canonicalize`.
+        effort: how much processor time it may take, in units of the time that it took to start
+            and to import the libraries: so a limit means the same on slow and on busy machines.
 
     Returns:
         JSON: `history`, `notes`, `fingerprint`, `hashes` of the weights, whether there are
@@ -95,6 +104,9 @@ def convert_file(source: str, folder: str, level: str) -> dict[str, Any]:
     import onnx
     import onnx_ir
 
+    import onnxscript.optimizer  # noqa: F401 - imported before the clock starts
+
+    limit_processor_time(effort * time.process_time())
     path = Path(source)
     _check_file(path)
     try:
@@ -145,7 +157,7 @@ def _perform(ir: "onnx_ir.Model", level: str, *, check_each: bool) -> _Run:
 def _steps(ir: "onnx_ir.Model", level: str) -> Iterator[tuple[str, Step]]:
     yield "weights taken out of the inputs", _constants_only
     if level == "none":
-        yield "shape inference", simplify.infer_shapes
+        yield "shape inference", partial(simplify.infer_shapes, data=False)
         return
     yield "local functions inlined", simplify.inline
     yield "constants made weights", constants.lift

@@ -14,6 +14,9 @@ from lissom.graph.wire import ExternalPiece
 
 __all__ = ["confined_files", "confined_path"]
 
+_SHARED = 4
+_FREE_BYTES = 64 << 20
+
 
 def confined_path(folder: Path, location: str) -> Path:
     """The file that a location names, inside the folder.
@@ -68,15 +71,21 @@ def confined_files(
     }
     sizes = {location: path.stat().st_size for location, path in paths.items()}
     for piece in pieces:
-        needed = piece.size_bytes if piece.length is None else piece.length
-        if piece.offset + needed > sizes[piece.location]:
+        if piece.end > sizes[piece.location]:
             raise ModelError(
-                f"tensor {piece.tensor!r} needs bytes {piece.offset} to {piece.offset + needed} of "
+                f"tensor {piece.tensor!r} needs bytes {piece.offset} to {piece.end} of "
                 f"{piece.location!r}, which has {sizes[piece.location]}: the file is cut off"
             )
     total = sum(sizes.values())
     if total > room_bytes:
         raise ModelError(f"the model's external data has {total} bytes, at most {room_bytes} fit")
+    # Some tensors may share their bytes; thousands that do are a small file that grows to a huge one.
+    told = sum(piece.size_bytes if piece.length is None else piece.length for piece in pieces)
+    if told > _SHARED * total + _FREE_BYTES:
+        raise ModelError(
+            f"the model's tensors take {told} bytes from external data of {total}: "
+            "too many of them share their bytes"
+        )
     return paths
 
 

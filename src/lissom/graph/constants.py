@@ -3,8 +3,10 @@
 Each function changes a graph in place; `lissom.graph.canonical` calls them one by one, on copies.
 """
 
+from math import prod
 from typing import TYPE_CHECKING, Final
 
+from lissom.graph.describe import shape_of
 from lissom.graph.fingerprint import tensor_hash
 
 if TYPE_CHECKING:
@@ -14,6 +16,13 @@ __all__ = ["fold", "lift", "merge_twins"]
 
 _NEVER_FOLDED: Final = frozenset({"QuantizeLinear", "DequantizeLinear", "ConstantOfShape"})
 _FOLD_BYTES: Final = 1 << 20
+_FOLD_INPUTS: Final = 1000  # joining more takes onnx_ir quadratic time
+# What these give has nothing to do with the size of what they take: without a known shape, a few
+# bytes may ask for terabytes.
+_GROWING: Final = frozenset(
+    {"CenterCropPad", "Expand", "EyeLike", "MatMul", "OneHot", "Pad", "Range", "Resize", "Tile",
+     "Upsample"}
+)  # fmt: skip
 
 
 def lift(ir: "onnx_ir.Model") -> None:
@@ -67,9 +76,23 @@ def merge_twins(ir: "onnx_ir.Model") -> None:
 
 
 def _should_fold(node: "onnx_ir.Node") -> bool | None:
+    """False where it must not be computed: it would be lost, or take too much to be computed."""
     if not node.domain and node.op_type in _NEVER_FOLDED:
         return False
-    return None
+    return False if len(node.inputs) > _FOLD_INPUTS or _is_too_large(node) else None
+
+
+def _is_too_large(node: "onnx_ir.Node") -> bool:
+    """Whether an output is, or may be, larger than the limit and than all inputs together."""
+    constants = [x.const_value for x in node.inputs if x is not None]
+    given = sum(tensor.size for tensor in constants if tensor is not None)
+    most = max(_FOLD_BYTES // 4, given)
+    for output in node.outputs:
+        sizes = (None,) if output.shape is None else shape_of(output.shape)
+        known = [size for size in sizes if isinstance(size, int)]
+        if prod(known) > most or (len(known) < len(sizes) and node.op_type in _GROWING):
+            return True
+    return False
 
 
 def _constant(node: "onnx_ir.Node") -> "onnx_ir.TensorProtocol | None":

@@ -131,8 +131,10 @@ def type_name(kind: "onnx_ir.TypeProtocol") -> str:
 
 
 def shape_of(shape: "onnx_ir.ShapeProtocol") -> Shape:
-    """A shape as plain data."""
-    return tuple(dim if isinstance(dim, int) else dim.value for dim in shape)
+    """A shape as plain data; some exporters write an open size as -1."""
+    return tuple(
+        (dim if dim >= 0 else None) if isinstance(dim, int) else dim.value for dim in shape
+    )
 
 
 def port(value: "onnx_ir.Value") -> Port:

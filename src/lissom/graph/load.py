@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from lissom.errors import ChildFailed, ModelError
+from lissom.errors import ChildFailed, ModelError, StoreError
 from lissom.graph.canonical import VERSION
 from lissom.graph.confine import confined_files
 from lissom.graph.fingerprint import remember_hashes
@@ -124,12 +124,28 @@ def load(
         )
     except _NotKept as lesser:
         record = lesser.record
-    weights = FileRef.from_json(record["weights"]) if record["weights"] else None
-    return open_trusted(
-        store.file(FileRef.from_json(record["model"])),
-        weights=None if weights is None else store.file(weights),
-        record=record,
-    )
+    return _open_record(record, store, caps)
+
+
+def _open_record(record: Any, store: Store, caps: Caps) -> Model:
+    """Open what a record names. The store, too, may come from a stranger: nothing is believed."""
+    try:
+        told = [record["fingerprint"], *record["history"], *record["notes"]]
+        if not all(isinstance(text, str) for text in told):
+            raise TypeError("its history is no text")
+        named = record["weights"]
+        weights = None if named is None else store.file(FileRef.from_json(named))
+        model = store.file(FileRef.from_json(record["model"]))
+        layout = read_layout(model, caps)
+        size_bytes = 0 if weights is None else weights.stat().st_size
+        if any(piece.end > size_bytes for piece in layout.external):
+            raise ModelError(f"{model} names weights that are not in the store")
+        return open_trusted(model, weights=weights, record=record)
+    except (ModelError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        raise StoreError(
+            f"the store at {store.root} holds a model that Lissom did not write ({error}); "
+            "remove that folder"
+        ) from error
 
 
 def open_trusted(
@@ -183,27 +199,31 @@ def _moved(tensor: Any, weights: Path) -> Any:
 def _canonicalize(
     path: Path, store: Store, canonical: Canonical, facts: FileFacts
 ) -> dict[str, Any]:
-    before = _stamp(path)
+    before = _stamps(path, facts)
     limits = ChildLimits(
         seconds=240 + facts.size_bytes / 10e6,
-        memory_bytes=(3 << 30) + 6 * facts.size_bytes,
+        memory_bytes=(512 << 20) + 8 * facts.size_bytes,
     )
+    effort = 4 + 0.02 * facts.nodes + 0.3e-6 * facts.size_bytes
     lost: list[str] = []
     level: Canonical | None = canonical
     with store.scratch() as folder:
         while True:
             arguments = {"source": str(path.resolve()), "folder": str(folder), "level": level}
+            arguments |= {"effort": effort}
             try:
                 record = call("lissom.graph.canonical:convert_file", arguments, limits=limits)
                 break
             except ChildFailed as failure:
-                level = _WEAKER[level or "none"]
+                # What took too much at one level takes it at the next as well.
+                spent = failure.kind in {"memory", "timeout"} and level != "none"
+                level = "none" if spent else _WEAKER[level or "none"]
                 lost.append(f"canonicalization ended early ({failure.kind}): {failure}"[:400])
                 if level is None:
                     raise ModelError(f"{path} cannot be read safely: {failure}") from failure
         model = store.put_file(folder / "model.onnx", ".onnx")
         weights = store.put_file(folder / "weights.bin", ".bin") if record["weights"] else None
-    if _stamp(path) != before:
+    if _stamps(path, facts) != before:
         raise ModelError(f"{path} changed while it was read; try again when it is complete")
     answer = {
         **record,
@@ -224,6 +244,15 @@ class _NotKept(Exception):
         self.record = record
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
+def _stamp(path: Path) -> tuple[int, ...]:
     found = os.stat(path)
     return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _stamps(path: Path, facts: FileFacts) -> tuple[tuple[int, ...], ...]:
+    """Tells whether a file, or one of its external data, was exchanged while it was read."""
+    try:
+        found = [os.lstat(path.parent / location) for location, _ in facts.external]
+        return _stamp(path), *((f.st_ctime_ns, f.st_mtime_ns, f.st_size, f.st_ino) for f in found)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error

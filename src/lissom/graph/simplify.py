@@ -54,11 +54,15 @@ def drop_identities(ir: "onnx_ir.Model") -> None:
             bypass(ir.graph, node)
 
 
-def infer_shapes(ir: "onnx_ir.Model") -> None:
-    """Annotate values with the types and shapes that onnx infers; nothing else changes."""
+def infer_shapes(ir: "onnx_ir.Model", *, data: bool = True) -> None:
+    """Annotate values with the types and shapes that onnx infers; nothing else changes.
+
+    With `data`, shapes that the graph computes are followed too. For that onnx writes out vectors
+    number by number, however long a stranger's file says they are.
+    """
     from onnx_ir.passes.common import ShapeInferencePass
 
-    ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(ir)
+    ShapeInferencePass(check_type=False, strict_mode=False, data_prop=data)(ir)
 
 
 def _is_inference_dropout(node: "onnx_ir.Node") -> bool:

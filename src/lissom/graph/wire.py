@@ -70,6 +70,11 @@ class ExternalPiece:
     length: int | None
     size_bytes: int
 
+    @property
+    def end(self) -> int:
+        """Where it ends in its file, in bytes."""
+        return self.offset + (self.size_bytes if self.length is None else self.length)
+
 
 @dataclass(slots=True)
 class Layout:
@@ -140,6 +145,9 @@ class _Walk:
             elif number == 3:
                 version = self._text(value, end)
             elif number == 7:
+                # A parser would merge two graphs into one; what is walked must be what is parsed.
+                if layout.has_graph:
+                    raise self._damaged(value)
                 layout.has_graph = True
                 self._graph(value, end, 0)
             elif number == 8:
@@ -194,7 +202,12 @@ class _Walk:
                 self._attribute(value, stop, depth)
 
     def _attribute(self, start: int, end: int, depth: int) -> None:
+        seen: set[int] = set()
         for number, value, stop in self._fields(start, end):
+            if number in seen:
+                raise self._damaged(value)  # merged by a parser: half of it would go unchecked
+            if number in {5, 6, 22}:
+                seen.add(number)
             if number in {5, 10}:
                 self._tensor(value, stop)
             elif number in {6, 11}:
@@ -204,8 +217,12 @@ class _Walk:
 
     def _sparse(self, start: int, end: int) -> None:
         dims: list[int] = []
+        seen: set[int] = set()
         for number, value, stop in self._fields(start, end):
+            if number in seen:
+                raise self._damaged(value)
             if number in {1, 2}:
+                seen.add(number)
                 self._tensor(value, stop)
             elif number == 3:
                 dims += [value] if stop < 0 else self._varints(value, stop)
@@ -220,7 +237,7 @@ class _Walk:
             if number == 1:
                 dims += [value] if stop < 0 else self._varints(value, stop)
             elif number == 2:
-                kind = value
+                kind = self._number(value, stop)
             elif number == 8:
                 name = self._text(value, stop)
             elif number == 9:
@@ -228,8 +245,10 @@ class _Walk:
             elif number == 13:
                 self._entry(value, stop, entries)
             elif number == 14:
-                is_external = value == 1
+                is_external = self._number(value, stop) == 1
             elif number in {4, 5, 6, 7, 10, 11}:
+                if number == 6 and stop < 0:
+                    raise self._damaged(value)
                 # a packed list holds at most one number a byte; strings come one a field
                 numbers += stop - value if stop >= 0 and number != 6 else 1
         self._check_shape(name, dims, kind)
@@ -252,7 +271,10 @@ class _Walk:
 
     def _entry(self, start: int, end: int, entries: dict[str, str]) -> None:
         texts = {n: self._text(value, stop) for n, value, stop in self._fields(start, end)}
-        entries[texts.get(1, "")] = texts.get(2, "")
+        key = texts.get(1, "")
+        if key in entries:
+            raise ModelError(f"{self._where}: a tensor gives the {key!r} of its data twice")
+        entries[key] = texts.get(2, "")
 
     def _external(self, name: str, entries: dict[str, str], needed: int) -> None:
         try:
@@ -279,6 +301,13 @@ class _Walk:
             f"{self._where}: tensor {name!r} of shape {dims} {what}; the file is damaged"
         )
 
+    def _number(self, value: int, stop: int) -> int:
+        """A 32-bit number or enumeration, cut as a parser cuts it."""
+        if stop >= 0:
+            raise self._damaged(value)
+        value &= 0xFFFFFFFF
+        return value - (1 << 32) if value >> 31 else value
+
     def _text(self, start: int, end: int) -> str:
         if end < 0 or end - start > 1 << 20:
             raise self._damaged(start)
@@ -294,9 +323,17 @@ class _Walk:
         return found
 
     def _fields(self, position: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """Yield (field number, start, end) of bytes, or (field number, value, -1) of a number."""
+        """Yield (field number, start, end) of bytes, or (field number, value, -1) of a number.
+
+        Raises:
+            ModelError: The bytes are cut off, or `end` says that a number stands for a message.
+        """
+        if end < 0:
+            raise self._damaged(position)
         while position < end:
             tag, position = self._varint(position, end)
+            if not 8 <= tag < 1 << 32:  # there is no field 0, and a tag has 32 bits
+                raise self._damaged(position)
             wire = tag & 7
             if wire == _BYTES:
                 length, position = self._varint(position, end)

@@ -7,6 +7,7 @@ comes back through a pipe of its own, so nothing that a library prints can be ta
 
 import contextlib
 import json
+import math
 import os
 import queue
 import re
@@ -23,10 +24,12 @@ from typing import IO, Any, NoReturn
 from lissom import errors
 from lissom.errors import ChildFailed, LissomError
 
-__all__ = ["ChildLimits", "call", "report"]
+__all__ = ["ChildLimits", "call", "limit_processor_time", "most_memory", "report"]
 
 _ENTRY = re.compile(r"lissom(\.[A-Za-z_]\w*)+:[A-Za-z_]\w*")
 _POLL_SECONDS = 0.1
+_WATCH_SECONDS = 0.02  # between two looks at the memory of a child that has a limit
+_MEMORY_SHARE = 0.8
 _LEAVE_SECONDS = 5.0  # what a child may take to end once it has answered or closed its pipe
 _DETAIL_BYTES = 4000
 
@@ -101,6 +104,30 @@ def report(value: Any) -> None:
     """Send a JSON value to the parent's `on_report`; outside a child it does nothing."""
     if _channel is not None:
         send("report", value)
+
+
+def most_memory() -> int:
+    """Bytes that a child may use at most, so that this process and the machine go on living."""
+    import psutil
+
+    return int(_MEMORY_SHARE * psutil.virtual_memory().available)
+
+
+def limit_processor_time(seconds: float) -> None:
+    """In a child: end this process after so many more seconds of processor time; at least one.
+
+    The parent hears of it as a `timeout`. Unlike wall-clock time it does not run out sooner on a
+    busy machine. Windows has no such limit: there only the wall clock stops a child. Outside a
+    child it does nothing.
+    """
+    if _channel is None or sys.platform == "win32":
+        return
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = math.ceil(time.process_time() + max(1.0, seconds))
+    if hard == resource.RLIM_INFINITY or soft < hard:
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
 _channel: IO[str] | None = None
@@ -180,6 +207,7 @@ class _Child:
 
     def _received(self, entry: str, limits: ChildLimits) -> Iterator[_Message]:
         deadline = time.monotonic() + limits.seconds
+        poll_seconds = _POLL_SECONDS if limits.memory_bytes is None else _WATCH_SECONDS
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -189,7 +217,7 @@ class _Child:
                     self._last_words(),
                 )
             try:
-                message = self._messages.get(timeout=min(left, _POLL_SECONDS))
+                message = self._messages.get(timeout=min(left, poll_seconds))
             except queue.Empty:
                 if not self._is_dead():
                     self._check_memory(entry, limits)
@@ -237,6 +265,10 @@ class _Child:
             cause = _cause(self.process.wait(_LEAVE_SECONDS))
         except subprocess.TimeoutExpired:
             cause = "it closed its pipe"
+        if cause == "killed by SIGXCPU":
+            return ChildFailed(
+                f"{entry} was stopped: it used up its processor time", "timeout", self._last_words()
+            )
         return ChildFailed(
             f"{entry} ended without an answer: {cause}", "crashed", self._last_words()
         )

@@ -16,7 +16,7 @@ import numpy as np
 
 from lissom.errors import MeasurementError, SamplesError
 from lissom.graph.model import Port
-from lissom.isolate.child import ChildLimits, call
+from lissom.isolate.child import ChildLimits, call, most_memory
 from lissom.measure.fitting import Array
 from lissom.measure.samples import Part, Samples
 from lissom.runtime import registry
@@ -152,10 +152,19 @@ def generated(
     store: Store,
     *,
     seed: int = 0,
+    limits: ChildLimits | None = None,
 ) -> dict[str, Array]:
     """Invent a feed of the target's batch that the runtime runs; found in a child, then kept.
 
-    A feed whose answers are finite is preferred.
+    A feed whose answers are finite is preferred. This is the first time that a stranger's file runs.
+
+    Args:
+        path: the model's file.
+        ports: its inputs.
+        target: where to run.
+        store: where the answer is kept.
+        seed: of the random numbers.
+        limits: of the child; by default some minutes, and most of the memory that is free now.
 
     Raises:
         SamplesError: no guess runs; the message holds the runtime's last words.
@@ -172,9 +181,8 @@ def generated(
     arguments = {"path": str(path), "ports": plain, "target": target.to_json(), "seed": seed}
 
     def compute() -> Json:
-        return call(
-            "lissom.measure.generated:try_guesses", arguments, limits=ChildLimits(seconds=_SECONDS)
-        )
+        room = limits or ChildLimits(seconds=_SECONDS, memory_bytes=most_memory())
+        return call("lissom.measure.generated:try_guesses", arguments, limits=room)
 
     number = store.remember("generated input", inputs, compute)["guess"]
     return next(itertools.islice(guesses(ports, batch=target.batch, seed=seed), number, None))

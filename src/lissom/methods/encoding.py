@@ -11,10 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lissom.graph.edit import EncodeWeight, IntegerEncoding
-from lissom.numerics.quantized import QuantizedTensor, quantize, quantize_bias
+from lissom.numerics.quantized import (
+    QuantizedTensor,
+    quantize,
+    quantize_bias,
+    quantize_weight,
+    scale_zero_point,
+)
 from lissom.store.store import Store
 
-__all__ = ["encode", "layer_integers", "merged"]
+__all__ = ["embedding", "encode", "layer_integers", "merged"]
 
 _LARGEST_BIAS = 2.0**30  # half of what int32 holds; the other half is for the products
 _SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
@@ -27,15 +33,17 @@ def layer_integers(
     axis: int,
     bits: int,
     input_scale: float,
+    symmetric: bool = True,
 ) -> tuple[QuantizedTensor, QuantizedTensor | None]:
-    """Symmetric signed integers per output channel, and the bias in the accumulators' unit.
+    """Signed integers per output channel, and the bias in the accumulators' unit.
 
     Args:
         weight: finite, any shape.
         bias: [out], finite; None if there is none.
         axis: of the output channels in the weight.
         bits: 8, or 7 where 8-bit products saturate.
-        input_scale: of the layer's rounded input; of the largest it can be if that is dynamic.
+        input_scale: of the layer's rounded input.
+        symmetric: the zero points are zero.
 
     Returns:
         The weight, and the bias as 32-bit integers.
@@ -44,17 +52,22 @@ def layer_integers(
         ValueError: something is not finite or shapes do not fit.
     """
     others = tuple(i for i in range(weight.ndim) if i != axis)
-    scale = np.abs(weight).max(axis=others).astype(np.float64) / (2 ** (bits - 1) - 1)
+    low = np.minimum(weight.min(axis=others), 0.0).astype(np.float64)
+    high = np.maximum(weight.max(axis=others), 0.0).astype(np.float64)
     # A channel of zeros may have any scale; a usual one keeps its bias precise.
-    scale[scale == 0.0] = np.median(scale[scale > 0.0]) if np.any(scale > 0.0) else 1.0
-    scale = np.maximum(scale, _SMALLEST_SCALE * max(1.0, 2.0 / input_scale))
+    empty = high == low
+    high[empty] = np.median(np.maximum(-low, high)[~empty]) if np.any(~empty) else 1.0
+    least = np.full(high.shape, _SMALLEST_SCALE * max(1.0, 2.0 / input_scale))
     if bias is not None:
-        scale = np.maximum(scale, np.abs(bias) / (input_scale * _LARGEST_BIAS))
-    narrow = scale.astype(np.float32)
-    integers = quantize(weight, narrow, None, bits=bits, signed=True, axis=axis)
+        least = np.maximum(least, np.abs(bias).astype(np.float64) / _LARGEST_BIAS / input_scale)
+    steps = 2 ** (bits - 1) - 1 if symmetric else 2**bits - 1
+    high = np.maximum(high, least * steps + (0.0 if symmetric else low))
+    scale, zero_point = scale_zero_point(low, high, bits=bits, signed=True, symmetric=symmetric)
+    points = None if symmetric else zero_point
+    integers = quantize(weight, scale, points, bits=bits, signed=True, axis=axis)
     if bias is None:
         return integers, None
-    return integers, quantize_bias(bias, narrow.astype(np.float64) * input_scale)
+    return integers, quantize_bias(bias, scale.astype(np.float64) * input_scale)
 
 
 def encode(
@@ -67,6 +80,11 @@ def encode(
         kernel="dequantize",
         consumers=consumers,
     )
+
+
+def embedding(weight: NDArray[np.float32]) -> QuantizedTensor:
+    """An embedding [rows, width] in 8 bits, a scale per row: rows are looked up one by one."""
+    return quantize_weight(weight, bits=8, axis=0)
 
 
 def merged(edits: list[EncodeWeight]) -> list[EncodeWeight]:

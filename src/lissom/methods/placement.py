@@ -22,7 +22,7 @@ from lissom.methods.protocol import Skip
 from lissom.methods.scope import Scope
 from lissom.runtime.facts import Facts
 
-__all__ = ["HEAVY", "Placement", "Rounded", "Unit", "clip_limits", "place", "units"]
+__all__ = ["HEAVY", "Options", "Placement", "Rounded", "Unit", "clip_limits", "place", "units"]
 
 HEAVY = frozenset({"Conv", "MatMul", "Gemm"})
 """Operators whose integer kernels gain enough to pay for rounding their inputs."""
@@ -33,6 +33,21 @@ _FRAGILE = frozenset({"Softmax", "LogSoftmax"})  # 256 levels are too few for pr
 Kind = Literal["heavy", "light", "moving"]
 Usable = Callable[[str], str | None]
 """Why a value cannot be rounded; None if it can."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Which kinds of operators take part beside the plain heavy ones.
+
+    Attributes:
+        light: light operators.
+        attention: products of two computed values.
+        depthwise: convolutions in which each channel stands alone.
+    """
+
+    light: bool = True
+    attention: bool = False
+    depthwise: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +104,7 @@ class Placement:
 
 
 def units(
-    model: Model, facts: Facts, scope: Scope, *, light: bool, attention: bool
+    model: Model, facts: Facts, scope: Scope, options: Options
 ) -> tuple[tuple[Unit, ...], tuple[Skip, ...]]:
     """The operators that could run on integers, and those that could not whatever the data.
 
@@ -97,8 +112,7 @@ def units(
         model: the model.
         facts: of the runtime.
         scope: what the user allows to be touched.
-        light: whether light operators take part.
-        attention: whether products of two computed values do.
+        options: which kinds of operators take part.
     """
     by_node = {site.node: site for site in sites(model)}
     found: list[Unit] = []
@@ -112,8 +126,8 @@ def units(
         kind = _kind(node, facts)
         reason: str | None = scope.refusal(node)
         if reason is None and kind != "moving":
-            reason = _refusal(model, node, by_node.get(node.name), facts, attention=attention)
-            if kind == "light" and not light:
+            reason = _refusal(model, node, by_node.get(node.name), facts, options)
+            if kind == "light" and not options.light:
                 reason = "only heavy operators were asked for"
         if reason is not None:
             if kind != "moving":
@@ -130,7 +144,7 @@ def _kind(node: NodeInfo, facts: Facts) -> Kind:
 
 
 def _refusal(
-    model: Model, node: NodeInfo, site: Site | None, facts: Facts, *, attention: bool
+    model: Model, node: NodeInfo, site: Site | None, facts: Facts, options: Options
 ) -> str | None:
     """Why a heavy or light node cannot run on integers; None if it may."""
     if node.domain or node.op_type not in facts.integer_operators:
@@ -142,18 +156,18 @@ def _refusal(
     if model.value_dtype(node.outputs[0]) not in {"float32", None}:
         return f"it computes in {model.value_dtype(node.outputs[0])}"
     if node.op_type in HEAVY:
-        return _heavy_refusal(model, node, site, attention=attention)
+        return _heavy_refusal(model, node, site, options)
     return None
 
 
-def _heavy_refusal(
-    model: Model, node: NodeInfo, site: Site | None, *, attention: bool
-) -> str | None:
+def _heavy_refusal(model: Model, node: NodeInfo, site: Site | None, options: Options) -> str | None:
     if site is None:
         computed = all(name not in model.weights for name in node.inputs if name)
         if node.op_type != "MatMul" or not computed:
             return "its weight is not a constant that the kernel can take"
-        return None if attention else "a product of two computed values, kept float"
+        return None if options.attention else "a product of two computed values, kept float"
+    if not options.depthwise and site.groups > 1 and site.shape[site.in_axis] == 1:
+        return "a depthwise convolution, kept float"
     if len(site.shape) < 2 or (node.op_type == "MatMul" and len(site.shape) != 2):
         return f"its weight has the shape {list(site.shape)}"
     if model.weights[site.weight].dtype != "float32":
@@ -264,16 +278,15 @@ def _obstacle(
     """Why a unit cannot run on integers, given what is in front of it; None if it can."""
     if unit.kind == "moving":
         return None if unit.inputs and unit.inputs[0] in rounded_anyway else "its input is float"
+    if unit.kind == "light":
+        if not any(value in rounded_anyway for value in unit.inputs):
+            return "its inputs are float, and rounding them would cost more than it gains"
+        if not all(value in rounded_anyway or value in maybe for value in unit.inputs):
+            return "one of its inputs is float, and rounding it would cost more than it gains"
     for value in unit.inputs:
         reason = None if value in rounded_anyway else usable(value)
         if reason is not None:
             return f"its input {value!r} {reason}"
-    if unit.kind == "light":
-        present = [value in rounded_anyway for value in unit.inputs]
-        if not any(present):
-            return "its inputs are float, and rounding them would cost more than it gains"
-        if not all(value in rounded_anyway or value in maybe for value in unit.inputs):
-            return "one of its inputs is float, and rounding it would cost more than it gains"
     if unit.node.op_type in _FLOAT_ANSWER:
         return None
     if unit.output in _outputs(model):

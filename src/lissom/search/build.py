@@ -16,7 +16,7 @@ from lissom.graph.save import save
 from lissom.measure.evidence import Evidence, Need
 from lissom.measure.observe import observe, shapes
 from lissom.methods.protocol import Context, Observe, Plan, Skip
-from lissom.methods.registry import create, values_of
+from lissom.methods.registry import create, load, values_of
 from lissom.recipe import Recipe, rebuild
 from lissom.runtime import registry
 from lissom.runtime.facts import Facts
@@ -25,7 +25,18 @@ from lissom.search.job import Job, Opened
 from lissom.store.refs import FileRef
 from lissom.store.store import Store
 
-__all__ = ["Built", "build", "context", "observer", "placed", "provenance", "recall"]
+__all__ = [
+    "DATA",
+    "MODEL",
+    "Built",
+    "build",
+    "context",
+    "count_macs",
+    "observer",
+    "placed",
+    "provenance",
+    "recall",
+]
 
 KIND: Final = "candidate.build"
 MODEL: Final = "model.onnx"
@@ -200,7 +211,7 @@ def provenance(opened: Opened, recipe: Recipe) -> dict[str, str]:
         "recipe": recipe.to_yaml(),
         "runtime": f"{opened.target.runtime} {registry.load(opened.target.runtime).version()}",
     }
-    if opened.samples is not None:
+    if opened.samples is not None and any(load(step.method).needs for step in recipe.steps):
         made["calibration"] = opened.samples.part("calibration").fingerprint
     return made
 

@@ -1,7 +1,7 @@
 """A result put together from what a run has so far."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lissom.measure.environment import Environment
@@ -48,15 +48,16 @@ def compose(
         found: what was found so far.
         folder: where the run's files lie; None when nothing is written.
     """
-    every = [found.original, *found.tried]
+    original = steadied(found.original, found.tried)
+    every = [original, *found.tried]
     choice = choose(every, job.limits)
-    if job.opened.model.already_quantized:
-        reason = "The model is already quantized: it is returned unchanged."
-        choice = Choice(name=choice.name, met=choice.met, reasons=(reason, *choice.reasons[1:]))
+    reason = why_nothing(job, found)
+    if reason and choice.met:
+        choice = Choice(name=choice.name, met=True, reasons=(reason,))
     return Result(
         model=model_facts(job),
         data=data_facts(job),
-        original=found.original,
+        original=original,
         candidates=tuple(found.tried),
         front=tuple(c.name for c in front(every, job.limits.goal)),
         choice=choice,
@@ -70,6 +71,30 @@ def compose(
         finished=found.finished,
         folder=folder,
     )
+
+
+def why_nothing(job: Job, found: Found) -> str:
+    """Why there was nothing to choose from; empty if there was, or if the run has just begun."""
+    if job.opened.model.already_quantized:
+        return "The model is already quantized: it is returned unchanged."
+    if found.tried or not found.left_out or not found.finished:
+        return ""
+    reasons = dict.fromkeys(one.reason for one in found.left_out)
+    return f"The original is returned: nothing was worth a try ({'; '.join(reasons)})."
+
+
+def steadied(original: Candidate, tried: Sequence[Candidate]) -> Candidate:
+    """The original with the middle one of all the latencies that it was measured to have.
+
+    It was timed alone once, and again beside every candidate; a machine that was busy at one of
+    these moments should not speak for all.
+    """
+    if original.timing is None:
+        return original
+    found = [original.timing.candidate]
+    found += [one.timing.original for one in tried if one.timing is not None]
+    middle = sorted(found, key=lambda latency: latency.median_ms)[(len(found) - 1) // 2]
+    return replace(original, timing=replace(original.timing, original=middle, candidate=middle))
 
 
 def model_facts(job: Job) -> ModelFacts:
@@ -109,7 +134,7 @@ def remarks(job: Job) -> tuple[str, ...]:
     if job.opened.samples is None:
         found.append(
             "Quality was not measured: no samples were given. Only lossless candidates count as "
-            "within a drop limit."
+            "within a drop limit; give samples (--data) to have the others judged."
         )
     if limits.default_drop and limits.max_drop is not None:
         found.append(

@@ -203,5 +203,5 @@ def read_mapping(path: Path) -> Mapping[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise OptionError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict):
-        raise OptionError(f"{path} holds no settings; write lines such as 'size: 224'")
+        raise OptionError(f"{path} holds no settings; write lines such as 'width: 224'")
     return found

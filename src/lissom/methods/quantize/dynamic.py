@@ -4,7 +4,8 @@ Source: the dynamic quantization of ONNX Runtime (operators DynamicQuantizeLinea
 and MatMulInteger); per-channel weights as in Krishnamoorthi, "Quantizing deep convolutional
 networks for efficient inference", 2018, arXiv:1806.08342, sec. 3.
 Differs: products that read the same value share one rounding of it; convolutions stay float, since
-their dynamic integer kernels are several times slower than the float ones.
+their dynamic integer kernels are several times slower than the float ones; embeddings are kept in
+8 bits too, and expanded row by row.
 Needs: nothing; ranges are measured at run time.
 Cost: O(parameters).
 Choose it when: most of the time goes into MatMul or Gemm with constant weights (transformers,
@@ -21,8 +22,8 @@ from pydantic.dataclasses import dataclass
 from lissom.graph.edit import Edit, EncodeWeight, QuantizeActivation
 from lissom.graph.model import Model
 from lissom.graph.site import Site, sites
-from lissom.methods.encoding import encode, merged
-from lissom.methods.protocol import SETTINGS, Context, Need, Plan, Skip
+from lissom.methods.encoding import embedding, encode, merged
+from lissom.methods.protocol import ALREADY, SETTINGS, Context, Need, Plan, Skip
 from lissom.numerics.quantized import quantize_weight
 
 __all__ = ["Dynamic"]
@@ -45,24 +46,36 @@ class Dynamic:
         ),
     ] = "channel"
 
+    embeddings: Annotated[
+        Literal["integer", "float"],
+        Field(
+            description="Tables that are looked up: rows in 8 bits, expanded when read, or float.",
+            json_schema_extra={"search": ["integer"]},
+        ),
+    ] = "integer"
+
     needs: ClassVar[frozenset[Need]] = frozenset()
 
     def plan(self, model: Model, context: Context) -> Plan:
         """Encode the weight of every product that fits, and round its input at run time."""
         if context.original.already_quantized:
-            skip = Skip(target="model", reason="it is already quantized")
+            skip = Skip(target="model", reason=ALREADY)
             return Plan(method=_ID, edits=(), skips=(skip,), summary="nothing could be quantized")
         weights: list[EncodeWeight] = []
         readers: dict[str, list[str]] = {}
         skips: list[Skip] = []
         all_sites = sites(model)
         for site in all_sites:
-            reason = _refusal(model, site, context)
+            reason = self._refusal(model, site, context)
             if reason is not None:
                 skips.append(Skip(target=site.name, reason=reason))
                 continue
+            weight = np.asarray(model.weight(site.weight))
+            if site.op_type == "Gather":
+                weights.append(encode(site.weight, embedding(weight), (site.node,), context.store))
+                continue
             integers = quantize_weight(
-                np.asarray(model.weight(site.weight)),
+                weight,
                 bits=_BITS - context.facts.reduce_range,
                 axis=site.out_axis if self.granularity == "channel" else None,
             )
@@ -72,8 +85,18 @@ class Dynamic:
             method=_ID,
             edits=(*merged(weights), *_activations(readers)),
             skips=tuple(skips),
-            summary=f"{len(weights)} of {len(all_sites)} layers on dynamic integer kernels",
+            summary=f"{len(weights)} of {len(all_sites)} weights in 8 bits, "
+            f"{sum(map(len, readers.values()))} on dynamic integer kernels",
         )
+
+    def _refusal(self, model: Model, site: Site, context: Context) -> str | None:
+        """Why a layer stays float; None if it does not."""
+        if site.op_type == "Gather":
+            reason = None if self.embeddings == "integer" else "embeddings were to stay float"
+        else:
+            reason = _operator_refusal(site, context)
+        reason = reason or context.scope.refusal(model.node(site.node))
+        return reason or _weight_refusal(model, site)
 
 
 def _activations(readers: Mapping[str, list[str]]) -> list[Edit]:
@@ -82,21 +105,15 @@ def _activations(readers: Mapping[str, list[str]]) -> list[Edit]:
     ]
 
 
-def _refusal(model: Model, site: Site, context: Context) -> str | None:
-    """Why a layer stays float; None if it does not."""
-    reason = _operator_refusal(site, context)
-    if reason is not None:
-        return reason
-    node = model.node(site.name)
-    if len(site.shape) != 2:
-        return f"its weight has the shape {list(site.shape)}"
+def _weight_refusal(model: Model, site: Site) -> str | None:
+    node = model.node(site.node)
     if model.weights[site.weight].dtype != "float32":
         return f"its weight is {model.weights[site.weight].dtype}"
     if not np.all(np.isfinite(model.weight(site.weight))):
         return "its weights are not finite"
     if node.op_type == "Gemm" and node.attributes.get("transA", 0):
         return "its input is transposed"
-    return context.scope.refusal(node)
+    return None
 
 
 def _operator_refusal(site: Site, context: Context) -> str | None:
@@ -105,5 +122,5 @@ def _operator_refusal(site: Site, context: Context) -> str | None:
     if site.op_type not in context.facts.dynamic_operators:
         return f"the runtime has no faster dynamic kernel for {site.op_type}"
     if site.op_type not in _EXPRESSIBLE:
-        return f"a dynamic {site.op_type} cannot be written yet"
+        return f"there is no way to write a dynamic {site.op_type}"
     return None

@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from lissom.graph.edit import Cast, Edit
 from lissom.graph.model import Model
 from lissom.graph.site import sites
-from lissom.methods.protocol import SETTINGS, Context, Need, Plan, Skip
+from lissom.methods.protocol import ALREADY, SETTINGS, Context, Need, Plan, Skip
 
 __all__ = ["Float16"]
 
@@ -45,6 +45,9 @@ class Float16:
 
     def plan(self, model: Model, context: Context) -> Plan:
         """Narrow every weight, or every weighted operator, that half precision can hold."""
+        if context.original.already_quantized:
+            skip = Skip(target="model", reason=ALREADY)
+            return Plan(method=_ID, edits=(), skips=(skip,), summary="nothing was narrowed")
         edits: list[Edit] = []
         if self.compute == "float32":
             skips = _weights(model, context, edits)
@@ -69,6 +72,8 @@ def _weights(model: Model, context: Context, edits: list[Edit]) -> list[Skip]:
         reason = refusals[0] if refusals else _unfit(model, name)
         if not readers:
             reason = "no node of the main graph reads it"
+        elif model.already_quantized and name not in context.original.weights:
+            reason = "an earlier step's scale of integers, which kernels want in float32"
         if reason is None:
             edits.append(Cast(target=name, kind="weight"))
         else:

@@ -4,7 +4,7 @@ Source: Jacob et al., "Quantization and Training of Neural Networks for Efficien
 Integer-Arithmetic- Only Inference", CVPR 2018, arXiv:1712.05877, sec. 2; ranges as compared in
 Nagel et al., "A White Paper on Neural Network Quantization", 2021, arXiv:2106.08295, sec. 3.1.
 Differs: a value is rounded only where the runtime has an integer kernel that reads it; ranges come
-from a streamed histogram of 2048 bins; weights are symmetric per output channel.
+from a streamed histogram of 2048 bins; weights are per output channel, symmetric unless asked.
 Needs: ranges of activations on calibration samples (a few hundred are enough).
 Cost: some runs of the model on the samples; the arithmetic is O(parameters).
 Choose it when: the model is convolutional, or its inputs always have a similar range; for large
@@ -19,10 +19,11 @@ from pydantic.dataclasses import dataclass
 
 from lissom.graph.edit import Edit, EncodeWeight, QuantizeActivation
 from lissom.graph.model import Model
+from lissom.graph.site import Site
 from lissom.measure.evidence import Evidence
 from lissom.methods.encoding import encode, layer_integers, merged
-from lissom.methods.placement import Placement, Rounded, Unit, clip_limits, place, units
-from lissom.methods.protocol import SETTINGS, Context, Need, Plan, Skip
+from lissom.methods.placement import Options, Placement, Rounded, Unit, clip_limits, place, units
+from lissom.methods.protocol import ALREADY, SETTINGS, Context, Need, Plan, Skip
 from lissom.numerics.histogram import Histogram
 from lissom.numerics.quantized import quantize_weight, scale_zero_point
 from lissom.numerics.ranges import Range, minmax, mse, percentile
@@ -32,6 +33,7 @@ __all__ = ["Static"]
 
 _ID = "quantize.static"
 _BITS = 8
+_SMALLEST, _LARGEST = 1e-20, 1e15  # beyond, products of scales leave float32's range
 
 
 @final
@@ -70,6 +72,23 @@ class Static:
         ),
     ] = "float"
 
+    depthwise: Annotated[
+        Literal["integer", "float"],
+        Field(
+            description="Convolutions in which each channel stands alone: integer, or kept float.",
+            json_schema_extra={"search": ["integer", "float"]},
+        ),
+    ] = "integer"
+    asymmetric_channels: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="Convolutions with at least so many input channels get asymmetric weights, "
+            "which some runtimes multiply faster; null: none does.",
+            json_schema_extra={"search": [None, 64]},
+        ),
+    ] = None
+
     needs: ClassVar[frozenset[Need]] = frozenset({Need.RANGES})
 
     def plan(self, model: Model, context: Context) -> Plan:
@@ -79,13 +98,16 @@ class Static:
             MethodError: there are no calibration samples.
         """
         if model.already_quantized:
-            return _nothing((Skip(target="model", reason="it is already quantized"),))
+            return _nothing((Skip(target="model", reason=ALREADY),))
         candidates, skips = units(
             model,
             context.facts,
             context.scope,
-            light=self.operators == "all",
-            attention=self.attention == "integer",
+            Options(
+                light=self.operators == "all",
+                attention=self.attention == "integer",
+                depthwise=self.depthwise == "integer",
+            ),
         )
         candidates, broken = _finite(model, candidates)
         values = _values(place(model, candidates, lambda _: None))
@@ -94,13 +116,19 @@ class Static:
         evidence = context.evidence(model, {Need.RANGES: values})
         found = _Ranges(self, evidence, signed=context.facts.activation == "int8")
         placement = place(model, candidates, found.obstacle)
-        edits = _Writer(model, context, found, placement).edits()
+        edits = _Writer(self, model, context, found, placement).edits()
         return Plan(
             method=_ID,
             edits=tuple(edits),
             skips=(*skips, *broken, *placement.skips),
             summary=_summary(placement, candidates, len(skips)),
         )
+
+    def asymmetric(self, site: Site) -> bool:
+        """Whether the weights of a layer get a zero point."""
+        least = self.asymmetric_channels
+        plain = site.op_type == "Conv" and site.groups == 1
+        return plain and least is not None and site.shape[site.in_axis] >= least
 
     def range_of(self, histogram: Histogram) -> Range:
         """The range that the integers of a value shall cover."""
@@ -126,17 +154,20 @@ def _summary(placement: Placement, candidates: tuple[Unit, ...], refused: int) -
 def _finite(
     model: Model, candidates: tuple[Unit, ...]
 ) -> tuple[tuple[Unit, ...], tuple[Skip, ...]]:
-    """Leave out layers whose weights hold NaN or infinity."""
+    """Leave out layers whose weights hold NaN, infinity or what integers cannot follow."""
     kept: list[Unit] = []
     skips: list[Skip] = []
     for unit in candidates:
         names = [*unit.constants]
         if unit.site is not None:
             names += [unit.site.weight, *([unit.site.bias] if unit.site.bias else [])]
-        if all(np.all(np.isfinite(model.weight(name))) for name in names):
+        # A comparison with NaN is false.
+        if all(np.all(np.abs(model.weight(name)) < _LARGEST) for name in names):
             kept.append(unit)
         else:
-            skips.append(Skip(target=unit.node.name, reason="its weights are not finite"))
+            skips.append(
+                Skip(target=unit.node.name, reason="its weights are not finite, or enormous")
+            )
     return tuple(kept), tuple(skips)
 
 
@@ -164,6 +195,8 @@ class _Ranges:
             return "was empty on every sample"
         if histogram.low == histogram.high:
             return "never varies on the samples"
+        if not _SMALLEST < max(-histogram.low, histogram.high) < _LARGEST:
+            return "is too small or too large for the scale of integers"
         return None
 
     def scale(self, value: str, limit: float | None = None) -> tuple[float, int]:
@@ -183,8 +216,14 @@ class _Writer:
     """Turns a placement into edits."""
 
     def __init__(
-        self, model: Model, context: Context, found: _Ranges, placement: Placement
+        self,
+        method: Static,
+        model: Model,
+        context: Context,
+        found: _Ranges,
+        placement: Placement,
     ) -> None:
+        self._method = method
         self._model = model
         self._store: Store = context.store
         self._facts = context.facts
@@ -217,6 +256,7 @@ class _Writer:
             axis=site.out_axis,
             bits=_BITS - self._facts.reduce_range,
             input_scale=self._scales[self._scale_of[unit.inputs[0]]][0],
+            symmetric=not self._method.asymmetric(site),
         )
         readers = (unit.node.name,)
         edits = [encode(site.weight, integers, readers, self._store)]

@@ -2,7 +2,8 @@
 
 Source: round-to-nearest per block, the baseline of Frantar et al., "GPTQ", ICLR 2023,
 arXiv:2210.17323, sec. 4; the kernel is MatMulNBits of ONNX Runtime.
-Differs: nothing is optimized, each weight goes to its nearest integer.
+Differs: nothing is optimized, each weight goes to its nearest integer; embeddings have 8 bits, a
+scale per row, whatever the bits of the others.
 Needs: nothing.
 Cost: O(parameters).
 Choose it when: the file or the memory for weights is what is short; speed gains come only where
@@ -19,8 +20,8 @@ from lissom.graph.edit import Edit, EncodeWeight, IntegerEncoding
 from lissom.graph.model import Model
 from lissom.graph.opset import raise_opset
 from lissom.graph.site import Site, sites
-from lissom.methods.encoding import encode, merged
-from lissom.methods.protocol import SETTINGS, Context, Need, Plan, Skip
+from lissom.methods.encoding import embedding, encode, merged
+from lissom.methods.protocol import ALREADY, SETTINGS, Context, Need, Plan, Skip
 from lissom.numerics.packing import pack_matmul_nbits
 from lissom.numerics.quantized import quantize_weight
 
@@ -66,8 +67,8 @@ class WeightOnly:
 
     def plan(self, model: Model, context: Context) -> Plan:
         """Round every weight that the kernel can read back."""
-        if model.already_quantized:
-            skip = Skip(target="model", reason="it is already quantized")
+        if context.original.already_quantized:
+            skip = Skip(target="model", reason=ALREADY)
             return Plan(method=_ID, edits=(), skips=(skip,), summary="nothing could be quantized")
         found: list[EncodeWeight] = []
         skips: list[Skip] = []
@@ -121,7 +122,9 @@ class WeightOnly:
 
     def _expanded(self, model: Model, site: Site, context: Context) -> EncodeWeight:
         weight = np.asarray(model.weight(site.weight))
-        blocks = self.block_size is not None and site.op_type != "Gather" and len(site.shape) == 2
+        if site.op_type == "Gather":
+            return encode(site.weight, embedding(weight), (site.node,), context.store)
+        blocks = self.block_size is not None and len(site.shape) == 2
         integers = quantize_weight(
             weight,
             bits=self.bits,

@@ -1,0 +1,129 @@
+"""Recipes: the same after writing and reading, strict, harmless, and enough to rebuild."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lissom.errors import RecipeError
+from lissom.graph.save import to_bytes
+from lissom.recipe import Recipe, Step, rebuild
+from lissom.store.store import Store
+from tests import tiny
+from tests.graph.edited import model_of
+from tests.methods import lab
+
+TEXT = """
+lissom: 1
+name: int8-static
+seed: 3
+steps:
+  - method: quantize.static
+    parameters: {ranges: percentile, percentile: 99.9}
+    exclude: ["fc*"]
+  - method: quantize.float16
+"""
+
+steps = st.builds(
+    Step,
+    method=st.sampled_from(["quantize.dynamic", "quantize.float16"]),
+    include=st.lists(st.text(min_size=1, max_size=8), max_size=2).map(tuple),
+    exclude=st.lists(st.text(min_size=1, max_size=8), max_size=2).map(tuple),
+) | st.builds(
+    Step,
+    method=st.just("quantize.static"),
+    parameters=st.fixed_dictionaries(
+        {"percentile": st.floats(50, 100), "ranges": st.sampled_from(["mse", "minmax"])}
+    ),
+)
+
+
+@given(st.lists(steps, max_size=3).map(tuple), st.integers(0, 2**40))
+def test_yaml_round_trip(found, seed):
+    recipe = Recipe(name="a.b-1", steps=found, seed=seed, preprocessing={"size": [3, 4]})
+    assert Recipe.from_yaml(recipe.to_yaml()) == recipe
+
+
+def test_what_a_person_writes():
+    recipe = Recipe.from_yaml(TEXT)
+    assert (recipe.name, recipe.seed, len(recipe.steps)) == ("int8-static", 3, 2)
+    assert recipe.steps[0].exclude == ("fc*",)
+    assert str(recipe.steps[0]) == "quantize.static(ranges=percentile, percentile=99.9)"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1, 2]", "mapping"),
+        ("name: a", "write 'lissom: 1'"),
+        ("lissom: 2", "its format is 2"),
+        ("lissom: 1\nstpes: []", "stpes"),
+        ("lissom: 1\nsteps: [{method: quantize.static, paramters: {}}]", "paramters"),
+        ("lissom: 1\nsteps: [{method: os.system}]", "no method is called 'os.system'"),
+        (
+            "lissom: 1\nsteps: [{method: quantize.static, parameters: {percentile: 3.0}}]",
+            "50 to 100",
+        ),
+        ("lissom: 1\nname: ../../etc", "name"),
+        ("lissom: 1\nseed: -1", "seed"),
+        ("lissom: 1\na: &x [1]\nb: *x", "aliases"),
+        ("!!python/object/apply:os.system ['true']", "not YAML"),
+        ("lissom: [", "not YAML"),
+        ("[" * 100_000, "not YAML"),
+        ("x" * (1 << 21), "larger than"),
+    ],
+)
+def test_what_is_no_recipe_is_refused_in_words(text, message):
+    with pytest.raises(RecipeError) as caught:
+        Recipe.from_yaml(text, "r.yaml")
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("r.yaml: ")
+
+
+def test_a_file_that_cannot_be_read(tmp_path):
+    with pytest.raises(RecipeError, match="cannot be read"):
+        Recipe.load(tmp_path / "missing.yaml")
+    (tmp_path / "r.yaml").write_text(TEXT, encoding="utf-8")
+    assert Recipe.load(tmp_path / "r.yaml").name == "int8-static"
+    (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RecipeError, match="cannot be read"):
+        Recipe.load(tmp_path / "b.yaml")
+
+
+def built(recipe, folder):
+    model = model_of(tiny.transformer())
+    return model, *rebuild(recipe, model, lab.context(model, Store(folder)))
+
+
+def test_steps_apply_in_order_and_give_the_same_bytes(tmp_path):
+    recipe = Recipe(
+        steps=(
+            Step(method="optimize.fusion", parameters={"residual": "always"}),
+            Step(method="quantize.dynamic", exclude=("ffn/*",)),
+            Step(method="quantize.float16"),
+        )
+    )
+    model, first, plans = built(recipe, tmp_path / "a")
+    assert [plan.method for plan in plans] == [step.method for step in recipe.steps]
+    assert first.op_counts["MatMulInteger"] == 4
+    assert first.op_counts["com.microsoft::Gelu"] == 1
+    assert "ffn/up/MatMul" in {skip.target for skip in plans[1].skips}
+    _, second, _ = built(recipe, tmp_path / "b")
+    assert to_bytes(first) == to_bytes(second)
+    assert first.fingerprint != model.fingerprint
+
+
+def test_no_steps_give_the_original(tmp_path):
+    model, result, plans = built(Recipe(), tmp_path)
+    assert result is model
+    assert plans == ()
+
+
+def test_a_target_that_names_nothing_is_refused(tmp_path):
+    recipe = Recipe(steps=(Step(method="quantize.dynamic", exclude=("decoder*",)),))
+    with pytest.raises(RecipeError, match=r"step 1 \(quantize.dynamic\): .* 'decoder\*'"):
+        built(recipe, tmp_path)
+
+
+def test_a_recipe_made_in_python_is_checked_before_anything_runs(tmp_path):
+    with pytest.raises(RecipeError, match="step 1"):
+        built(Recipe(steps=(Step(method="quantize.none"),)), tmp_path)
