@@ -308,7 +308,7 @@ def test_every_module_has_a_test() -> None:
 
 
 def test_tests_mirror_the_source() -> None:
-    own_folders = {"bench", "contract", "conformance", "e2e", "property", "golden"}
+    own_folders = {"bench", "contract", "conformance", "e2e", "golden", "hostile", "property"}
     found = []
     for path in sorted(TESTS.rglob("test_*.py")):
         inside = path.relative_to(TESTS)

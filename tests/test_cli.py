@@ -189,7 +189,7 @@ def test_the_demo_runs_on_what_is_installed(given: dict[str, Any]) -> None:
     assert invoked("demo", "--store", "st").exit_code == 0
     assert given["model"].is_file()
     assert given["samples"].source.is_file()
-    assert given["limits"] == Limits(max_drop=0.01)
+    assert given["limits"] == Limits(max_drop=0.01, budget_seconds=100.0)
     assert given["out"] == Path("lissom-demo")
 
 

@@ -68,7 +68,9 @@ def test_what_a_person_writes():
         ("lissom: 1\na: &x [1]\nb: *x", "aliases"),
         ("!!python/object/apply:os.system ['true']", "not YAML"),
         ("lissom: [", "not YAML"),
-        ("[" * 100_000, "not YAML"),
+        ("[" * 100_000, "nested"),
+        ("{a: " * 100_000, "nested"),
+        ("".join(" " * i + "a:\n" for i in range(300)), "nested"),
         ("x" * (1 << 21), "larger than"),
     ],
 )

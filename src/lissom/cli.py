@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-LIMITS_MISSED = 3
-INTERRUPTED = 130
+LIMITS_MISSED, INTERRUPTED = 3, 130
+DEMO_BUDGET = "100s"  # whoever looks for the first time should not wait longer
 
 app = typer.Typer(
     help="Makes a trained neural network smaller, faster and cheaper to run, and proves it.",
@@ -154,7 +154,7 @@ def demo(
             Data(source=files.samples),
             judge=judge_of(None, None),
             target=target_of("onnxruntime", threads, 1),
-            limits=Limits.parse(goal=goal, max_drop=max_drop),
+            limits=Limits.parse(goal=goal, max_drop=max_drop, budget=DEMO_BUDGET),
             settings=Settings(store=store),
             out=out or Path("lissom-demo"),
             as_json=as_json,

@@ -34,6 +34,14 @@ FORMAT = 1
 """The version of the format, under the key `lissom`."""
 
 _LARGEST_BYTES = 1 << 20  # far above any honest recipe, far below what hurts a parser
+_DEEPEST = 20
+_OPENING = (
+    yaml.FlowSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.BlockMappingStartToken,
+)
+_CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 _STRICT = ConfigDict(extra="forbid")
 
 
@@ -135,17 +143,18 @@ class Recipe:
         """Read YAML with the safe loader.
 
         Raises:
-            RecipeError: the text is no YAML, uses aliases, or is no recipe.
+            RecipeError: the text is no YAML, uses aliases, is nested too deep, or is no recipe.
         """
-        if len(text.encode()) > _LARGEST_BYTES:
+        if len(text.encode(errors="replace")) > _LARGEST_BYTES:
             raise RecipeError(f"{where}: it is larger than {_LARGEST_BYTES} bytes")
         try:
-            # Aliases make small texts enormous; no recipe needs them.
-            if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-                raise RecipeError(f"{where}: aliases (*name) are not allowed")
-            values = yaml.safe_load(text)
-        except (yaml.YAMLError, RecursionError) as error:
+            problem = _harm(text)
+            values = None if problem else yaml.safe_load(text)
+        # A date of month 13 or a number of 5000 digits fails inside the parser, as plain Python.
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:
             raise RecipeError(f"{where}: it is not YAML: {error}") from error
+        if problem:
+            raise RecipeError(f"{where}: {problem}")
         return cls.from_json(values, where)
 
     @classmethod
@@ -159,6 +168,18 @@ class Recipe:
             return cls.from_yaml(path.read_text(encoding="utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise RecipeError(f"{path} cannot be read: {error}") from error
+
+
+def _harm(text: str) -> str | None:
+    """What would make a parser slow or a small text enormous; no recipe needs either."""
+    depth = 0
+    for token in yaml.scan(text):
+        if isinstance(token, yaml.AliasToken):
+            return "aliases (*name) are not allowed"
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if depth > _DEEPEST:
+            return f"it is nested more than {_DEEPEST} levels deep"
+    return None
 
 
 def _step_to_json(step: Step) -> dict[str, Any]:

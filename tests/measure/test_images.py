@@ -73,7 +73,7 @@ def test_a_folder_is_read_by_name(tmp_path):
     image((0, 0, 0)).save(tmp_path / "b.png")
     image((255, 255, 255)).save(tmp_path / "a.png")
     (tmp_path / "notes.txt").write_text("no image")
-    found = list(read_images(tmp_path, (PORT,), Preprocessing(width=2, height=2)))
+    found = list(read_images(tmp_path, (PORT,), Preprocessing(width=2, height=2), tmp_path))
     assert [(name, feed["x"].max(), feed["x"].dtype) for name, feed in found] == [
         ("a.png", 255, np.float32),
         ("b.png", 0, np.float32),
@@ -83,8 +83,8 @@ def test_a_folder_is_read_by_name(tmp_path):
 def test_images_want_a_declaration_and_must_be_images(tmp_path):
     (tmp_path / "a.png").write_bytes(b"not an image")
     with pytest.raises(SamplesError, match="declared preprocessing"):
-        read_images(tmp_path, (PORT,), None)
+        read_images(tmp_path, (PORT,), None, tmp_path)
     with pytest.raises(SamplesError, match="has 2"):
-        read_images(tmp_path, (PORT, PORT), None)
+        read_images(tmp_path, (PORT, PORT), None, tmp_path)
     with pytest.raises(SamplesError, match=r"a\.png cannot be read"):
-        list(read_images(tmp_path, (PORT,), Preprocessing(width=2, height=2)))
+        list(read_images(tmp_path, (PORT,), Preprocessing(width=2, height=2), tmp_path))

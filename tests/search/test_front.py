@@ -1,5 +1,7 @@
 """Noise never ranks, someone is always left, and what is chosen holds the limits."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -178,3 +180,16 @@ def test_goal_quality_keeps_the_original_unless_equal_and_faster() -> None:
     assert (
         choose([BASE, lossy, exact], Limits(goal="quality", max_size_bytes=3 * MB)).name == "lossy"
     )
+
+
+def test_without_a_drop_limit_what_cannot_be_judged_must_stay_close() -> None:
+    far = replace(
+        candidate("int4", drop=None, size=1 * MB, speed=(1, 0.99, 1.01)), max_relative_error=0.2
+    )
+    near = replace(
+        candidate("float16", drop=None, size=4 * MB, speed=(1, 0.99, 1.01)),
+        max_relative_error=0.001,
+    )
+    assert choose([BASE, far, near], Limits(goal="size")).name == "float16"
+    assert choose([BASE, far], Limits(goal="size")).name == ORIGINAL
+    assert choose([BASE, near], Limits(goal="size", max_drop=0.01)).name == ORIGINAL

@@ -48,7 +48,7 @@ def test_refuses_what_means_nothing(wrong: dict) -> None:
 
 def test_default_drop() -> None:
     assert Limits().with_default_drop(data=True).max_drop == DEFAULT_MAX_DROP
-    assert Limits().with_default_drop(data=False).max_drop == DEFAULT_MAX_DROP
+    assert Limits().with_default_drop(data=False).max_drop is None
     assert Limits(max_drop=0.03).with_default_drop(data=True).max_drop == 0.03
     small = Limits(max_size_bytes=10)
     assert small.with_default_drop(data=True).max_drop == DEFAULT_MAX_DROP

@@ -102,13 +102,20 @@ class Certificate:
 
     def _verdict_words(self, share: float) -> str:
         name, limit = _NAMES[self.quantity, self.kind], self._write(self.limit, math.floor)
-        sure = "" if self.confidence in (None, 1.0) else f"With {self.confidence:.0%} confidence "
+        sure = (
+            ""
+            if self.confidence is None or self.confidence == 1
+            else f"With {100 * self.confidence:.6g}% confidence "
+        )
         once = " (measured once)" if self.confidence is None else ""
         if self.verdict == "held":
-            jointly = f", jointly with the {self.place - 1} tested before" if self.place > 1 else ""
+            alone, jointly = "", ""
+            if self.place > 1:
+                alone, jointly = " by itself", f", jointly with the {self.place - 1} tested before"
             found = self._write(self.bound, math.ceil)
             return _capital(
-                f"{sure}{name} is at most {found}{once}: the limit of {limit} is held{jointly}."
+                f"{sure}{name}{alone} is at most {found}{once}: "
+                f"the limit of {limit} is held{jointly}."
             )
         if self.verdict == "not held":
             found = self._write(self.estimate, round)
@@ -217,11 +224,11 @@ def certify(
         verdict: Verdict = "too few samples"
         if bound <= limit:
             verdict = "held" if unbroken else verdict
-        elif values.mean() > limit and -upper_bound(-values, confidence=confidence) > limit:
+        elif values.mean() > limit and _lower(values, confidence, kind) > limit:
             verdict = "not held"
         more = None
         if verdict == "too few samples":
-            more = blocking if bound <= limit else _more_samples(values, limit, confidence)
+            more = blocking if bound <= limit else _more_samples(values, limit, confidence, kind)
         if verdict != "held" and unbroken:
             # Those behind wait for this one, unless it is above the limit anyway.
             unbroken, blocking = False, more if values.mean() < limit else None
@@ -290,8 +297,16 @@ def measured(
     )
 
 
-def _more_samples(values: NDArray[np.float64], limit: float, confidence: float) -> int | None:
-    total = samples_needed(values, limit, confidence=confidence)
+def _lower(values: NDArray[np.float64], confidence: float, kind: Kind) -> float:
+    if kind == "bound":
+        return 1 - upper_bound(1 - values, confidence=confidence, share=True)
+    return -upper_bound(-values, confidence=confidence)
+
+
+def _more_samples(
+    values: NDArray[np.float64], limit: float, confidence: float, kind: Kind
+) -> int | None:
+    total = samples_needed(values, limit, confidence=confidence, share=kind == "bound")
     return None if total is None else max(1, total - values.size)
 
 

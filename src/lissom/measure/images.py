@@ -13,21 +13,27 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from lissom.errors import SamplesError
+from lissom.errors import ChildFailed, SamplesError
 from lissom.graph.model import Port
+from lissom.isolate.child import ChildLimits, call, limit_processor_time, report
 from lissom.store.hashing import Json
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["IMAGE_SUFFIXES", "Preprocessing", "read_images"]
+__all__ = ["IMAGE_SUFFIXES", "Preprocessing", "decode", "read_images"]
 
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
 """Files of a folder that are read as images."""
 
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _MAX_PIXELS = 100_000_000
+_AT_ONCE = 500  # images that one child decodes at most
+_SECONDS = 8.0  # of processor time for one image
+_MEMORY_BYTES = 900 << 20
+_WRITTEN_BYTES = 256 << 20  # after which one child is enough
 _MAX_SIDE = 16_384
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -146,9 +152,17 @@ class Preprocessing:
 
 
 def read_images(
-    folder: Path, ports: Sequence[Port], preprocessing: Preprocessing | None
+    folder: Path, ports: Sequence[Port], preprocessing: Preprocessing | None, scratch: Path
 ) -> Iterator[tuple[str, Mapping[str, Array]]]:
     """Read a folder's images in the order of their names, one feed each.
+
+    They are decoded in child processes: decoders are written in C, and the files are a stranger's.
+
+    Args:
+        folder: where the images are.
+        ports: the model's one input.
+        preprocessing: how an image becomes an input.
+        scratch: a private folder for what was decoded.
 
     Raises:
         SamplesError: no preprocessing, a model with several inputs, or a file that is no image.
@@ -165,26 +179,90 @@ def read_images(
             f"(value = (pixel - mean) * scale); the model takes {list(ports[0].shape)}"
         )
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-    return _read(files, ports[0], preprocessing)
+    return _read(files, ports[0], preprocessing, scratch)
 
 
 def _read(
-    files: Sequence[Path], port: Port, preprocessing: Preprocessing
+    files: Sequence[Path], port: Port, preprocessing: Preprocessing, scratch: Path
 ) -> Iterator[tuple[str, Mapping[str, Array]]]:
+    done = 0
+    while done < len(files):
+        some = files[done : done + _AT_ONCE]
+        for number in range(_decoded(some, preprocessing, scratch)):
+            made = scratch / f"image{number}.npy"
+            value = np.load(made, allow_pickle=False)
+            made.unlink()
+            if value.dtype == np.uint8 and port.dtype != "uint8":
+                value = value.astype(np.float32)
+            yield some[number].name, {port.name: value}
+            done += 1
+
+
+def _decoded(files: Sequence[Path], preprocessing: Preprocessing, scratch: Path) -> int:
+    """Decode the first of these files, at least one, in a child; answers how many."""
+    for path in files:
+        if not path.is_file():
+            raise SamplesError(f"{path.name} is not a regular file; remove it")
+    current = 0
+
+    def started(number: int) -> None:
+        nonlocal current
+        current = number
+
+    arguments = {
+        "files": [str(path.absolute()) for path in files],
+        "preprocessing": preprocessing.to_json(),
+        "folder": str(scratch.absolute()),
+    }
+    limits = ChildLimits(seconds=60.0 + 10 * len(files), memory_bytes=_MEMORY_BYTES)
+    try:
+        count: int = call(
+            "lissom.measure.images:decode", arguments, limits=limits, on_report=started
+        )
+    except ChildFailed as failure:
+        raise SamplesError(
+            f"{files[current].name} cannot be read safely: {failure}; mend or remove it"
+        ) from failure
+    return count
+
+
+def decode(files: list[str], preprocessing: Mapping[str, Json], folder: str) -> int:
+    """In a child: decode images one by one into `folder`, until they are some hundred megabytes.
+
+    Returns:
+        How many of the files were decoded.
+
+    Raises:
+        SamplesError: a file is no image, or a bomb.
+    """
+    how = Preprocessing.from_json(preprocessing)
+    written = 0
+    for number, name in enumerate(files):
+        report(number)
+        limit_processor_time(_SECONDS)
+        value = _open(Path(name), how)
+        np.save(Path(folder) / f"image{number}.npy", value, allow_pickle=False)
+        written += value.nbytes
+        if written > _WRITTEN_BYTES:
+            return number + 1
+    return len(files)
+
+
+def _open(path: Path, preprocessing: Preprocessing) -> Array:
     from PIL import Image, UnidentifiedImageError
 
-    for path in files:
-        try:
-            with warnings.catch_warnings():
-                # Our own limit on pixels is checked before anything is decoded.
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                with Image.open(path) as image:
-                    if image.width * image.height > _MAX_PIXELS:
-                        raise SamplesError(f"{path.name} has {image.size} pixels, too many")
-                    value = preprocessing.apply(image)
-        except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-            what = "is not an image" if isinstance(error, UnidentifiedImageError) else f"{error}"
-            raise SamplesError(f"{path.name} cannot be read: {what}; mend or remove it") from error
-        if value.dtype == np.uint8 and port.dtype != "uint8":
-            value = value.astype(np.float32)
-        yield path.name, {port.name: value}
+    try:
+        with warnings.catch_warnings():
+            # Our own limit on pixels is checked before anything is decoded.
+            warnings.simplefilter("ignore")
+            # Without the list an image's content chooses among all decoders, and some of them
+            # call other programs.
+            with Image.open(path, formats=_FORMATS) as image:
+                if image.width * image.height > _MAX_PIXELS:
+                    raise SamplesError(f"{path.name} has {image.size} pixels, too many")
+                return preprocessing.apply(image)
+    except UnidentifiedImageError as error:
+        kinds = ", ".join(_FORMATS)
+        raise SamplesError(f"{path.name} cannot be read: it is not an image ({kinds})") from error
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise SamplesError(f"{path.name} cannot be read: {error}; mend or remove it") from error

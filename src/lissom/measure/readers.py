@@ -4,11 +4,15 @@ Files come from strangers: nothing is ever unpickled, sizes are checked as decla
 is unpacked, members of an archive are unpacked, piece by piece, into a private folder and mapped.
 """
 
+import math
 import os
 import shutil
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -29,9 +33,15 @@ Source: TypeAlias = Path | str | Mapping[str, Array] | Iterable[Mapping[str, Arr
 """A path, stacked arrays by name, feeds one by one, or an object with `get_next()`."""
 
 _MAX_MEMBERS = 1000
+_MAX_RATIO = 100  # of unpacked to packed bytes, once the former are more than these:
+_FREE_BYTES = 256 << 20
+_MAX_EMPTY = 1 << 20
 _CHUNK_BYTES = 1 << 20
 _REMAP_BYTES = 64 << 20
-_BROKEN = (ValueError, TypeError, OverflowError, SyntaxError, EOFError, MemoryError)
+_BROKEN = (
+    ValueError, TypeError, OverflowError, SyntaxError, EOFError, MemoryError, RecursionError,
+    AttributeError, KeyError, IndexError, struct.error, tokenize.TokenError,
+)  # fmt: skip
 
 
 def feeds_of(
@@ -78,11 +88,26 @@ def read_npy(path: Path) -> Array:
         SamplesError: not such a file, damaged, or it holds Python objects.
     """
 
-    def read() -> Array:
-        array: Array = np.lib.format.open_memmap(path, mode="r")
-        return array
+    _check_regular(path)
+    return _guarded(path.name, lambda: _mapped(path), path)
 
-    return _guarded(path.name, read, path)
+
+def _check_regular(path: Path) -> None:
+    """Refuse pipes and devices, which may never end, or never begin."""
+    if not path.is_file():
+        raise SamplesError(f"{path} is not a regular file; samples are read from files")
+
+
+def _mapped(path: Path) -> Array:
+    """Map an `.npy` file whose bytes are as many as it declares.
+
+    Raises:
+        ValueError: it is no such file, damaged, or holds Python objects.
+    """
+    array: Array = np.lib.format.open_memmap(path, mode="r")
+    if array.size == 0 and math.prod(size or 1 for size in array.shape) > _MAX_EMPTY:
+        raise ValueError(f"its shape {array.shape} is empty and huge")
+    return array
 
 
 def _guarded(name: str, read: Callable[[], Array], path: Path) -> Array:
@@ -104,11 +129,15 @@ def _from_path(
     path: Path, ports: Sequence[Port], scratch: Path, preprocessing: Preprocessing | None
 ) -> Iterator[RawFeed]:
     if path.is_dir():
-        files = sorted(path.glob("*.npz"))
+        try:
+            files = sorted(path.glob("*.npz"))
+            images = any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in path.iterdir())
+        except OSError as error:
+            raise SamplesError(f"{path} cannot be read: {error.strerror or error}") from error
         if files:
             return _folder(files, scratch)
-        if any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in path.iterdir()):
-            return read_images(path, ports, preprocessing)
+        if images:
+            return read_images(path, ports, preprocessing, scratch)
         raise SamplesError(f"{path} holds neither .npz files nor images; put one feed in each .npz")
     if not path.is_file():
         raise SamplesError(f"{path} does not exist; give a .npz, a .npy or a folder")
@@ -209,21 +238,20 @@ def _unpack(path: Path, scratch: Path) -> dict[str, Array]:
     Raises:
         SamplesError: damaged, too large as declared, or it holds Python objects.
     """
+    _check_regular(path)
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-            _check_declared(path.name, members, shutil.disk_usage(scratch).free)
+            _check_declared(path, members, shutil.disk_usage(scratch).free)
             arrays: dict[str, Array] = {}
             for i, member in enumerate(members):
                 target = scratch / f"member{i}.npy"
                 _extract(archive, member, target)
                 name = member.filename.removesuffix(".npy")
                 arrays[name] = _guarded(
-                    f"{path.name}, {name!r}",
-                    lambda at=target: np.lib.format.open_memmap(at, mode="r"),  # type: ignore[misc]
-                    path,
+                    f"{path.name}, {name!r}", partial(_mapped, target), path
                 )
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, *_BROKEN) as error:
         raise SamplesError(
             f"{path.name} is not a sound .npz file: {error}; save it with numpy.savez"
         ) from error
@@ -232,7 +260,8 @@ def _unpack(path: Path, scratch: Path) -> dict[str, Array]:
     return arrays
 
 
-def _check_declared(name: str, members: Sequence[zipfile.ZipInfo], free_bytes: int) -> None:
+def _check_declared(path: Path, members: Sequence[zipfile.ZipInfo], free_bytes: int) -> None:
+    name = path.name
     declared = sum(member.file_size for member in members)
     if len(members) > _MAX_MEMBERS:
         raise SamplesError(f"{name} holds {len(members)} arrays; at most {_MAX_MEMBERS} are read")
@@ -240,6 +269,12 @@ def _check_declared(name: str, members: Sequence[zipfile.ZipInfo], free_bytes: i
         raise SamplesError(
             f"{name} declares {declared} bytes unpacked; at most {MAX_BYTES} are read, and "
             f"{free_bytes} are free on the store's disk"
+        )
+    packed = path.stat().st_size
+    if declared > max(_FREE_BYTES, _MAX_RATIO * packed):
+        raise SamplesError(
+            f"{name} has {packed} bytes and declares {declared} unpacked, as no honest samples do; "
+            "if it is honest, save it with numpy.savez, which does not compress"
         )
     names = [member.filename for member in members]
     if len(set(names)) != len(names):

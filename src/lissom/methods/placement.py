@@ -166,6 +166,8 @@ def _heavy_refusal(model: Model, node: NodeInfo, site: Site | None, options: Opt
         if node.op_type != "MatMul" or not computed:
             return "its weight is not a constant that the kernel can take"
         return None if options.attention else "a product of two computed values, kept float"
+    if node.inputs[0] in model.weights:
+        return "its input is a constant"
     if not options.depthwise and site.groups > 1 and site.shape[site.in_axis] == 1:
         return "a depthwise convolution, kept float"
     if len(site.shape) < 2 or (node.op_type == "MatMul" and len(site.shape) != 2):

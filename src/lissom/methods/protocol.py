@@ -25,13 +25,26 @@ from lissom.runtime.target import Target
 from lissom.store.hashing import Json
 from lissom.store.store import Store
 
-__all__ = ["ALREADY", "SETTINGS", "Context", "Method", "Need", "Observe", "Plan", "Skip"]
+__all__ = [
+    "ALREADY",
+    "NO_WEIGHTS",
+    "SETTINGS",
+    "Context",
+    "Method",
+    "Need",
+    "Observe",
+    "Plan",
+    "Skip",
+]
 
 SETTINGS = ConfigDict(extra="forbid", strict=True)
 """How the dataclass of every method validates: no unknown fields, no silent conversions."""
 
 ALREADY = "the model is already quantized"
 """The reason of every quantizer for leaving such a model alone."""
+
+NO_WEIGHTS = "no operator of the main graph has constant weights that could be treated"
+"""The reason where there is nothing to decide about (all is inside control flow, for example)."""
 
 Observe = Callable[[Model, Mapping[Need, tuple[str, ...]]], Evidence]
 """Answers the needs, each for some values of a model, from calibration samples."""

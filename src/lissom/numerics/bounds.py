@@ -11,7 +11,7 @@ negated values. `ternary_score_upper` is the fast approximation that plans sampl
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ _GRID_RATIO = 1.02  # neighbouring candidate means: 2% apart, on both sides of z
 _GRID_LEAST = 1e-5
 _MOST_SAMPLES = 1e8
 _EXACT_SAMPLES = 20_000  # above, the score limit is as good as exact
-_STEPS = 12
+_STEPS = 3
 
 
 def upper_bound(values: ArrayLike, *, confidence: float = 0.95, share: bool = False) -> float:
@@ -113,6 +113,8 @@ def ternary_upper(more: int, fewer: int, pairs: int, *, confidence: float = 0.95
     error (Buehler). The nuisance p(-1) runs over its own exact interval, at a two-hundredth of that
     probability (Berger and Boos), cut into cells: in each, the probability at the upper end of
     p(-1) stands for all, since it falls with p(+1) and rises with p(-1). So no grid is trusted.
+    The order suits 95%: where none of 1000 pairs differs, the bound is within 1% of that of a
+    proportion; at 99.9% it is 29% above.
     Source: Lloyd and Moldovan, Exact one-sided confidence limits for the difference between two
     correlated proportions, Statistics in Medicine 26 (2007), p. 3369.
     Differs: the interval of the nuisance, and the cells.
@@ -294,7 +296,9 @@ def _variances(values: Floats) -> Floats:
     return np.asarray((_PRIOR + centred) / (before + 1))
 
 
-def samples_needed(values: ArrayLike, limit: float, *, confidence: float = 0.95) -> int | None:
+def samples_needed(
+    values: ArrayLike, limit: float, *, confidence: float = 0.95, share: bool = False
+) -> int | None:
     """How many samples, at the observed rate, would set the bound of the mean apart from a limit.
 
     The upper bound if the mean of values [n] is below the limit, else the lower bound. A plan, not
@@ -305,44 +309,55 @@ def samples_needed(values: ArrayLike, limit: float, *, confidence: float = 0.95)
         values: as for `upper_bound`.
         limit: of the mean.
         confidence: one-sided, of the bound.
+        share: as for `upper_bound`.
     """
-    from scipy.special import ndtri
+    from scipy.special import betaincinv, ndtri
 
     array = np.asarray(values, dtype=np.float64).ravel()
     if array.mean() > limit:
-        array, limit = -array, -limit
+        array, limit = (1 - array, 1 - limit) if share else (-array, -limit)
     mean, gap = float(array.mean()), limit - float(array.mean())
     if gap <= 1e-9:
         return None
-    if np.isin(array, (-1.0, 0.0, 1.0)).all():
-        more, fewer = int((array > 0).sum()), int((array < 0).sum())
-        found = _ternary_needed(more, fewer, array.size, limit, confidence)
-    else:
+    if not np.isin(array, (-1.0, 0.0, 1.0)).all():
         z, stake = float(ndtri(confidence)), -math.log1p(-confidence)
         # As Bernstein: a normal part, a tenth wider for betting, and a part for rare large values.
         found = (1.1 * z / gap) ** 2 * float(array.var()) + stake * (1 - mean) / gap
+    elif share:
+        found = _crossing(
+            lambda n: float(betaincinv(n * mean + 1, n * (1 - mean), confidence)), limit
+        )
+    else:
+        more, fewer = float((array > 0).mean()), float((array < 0).mean())
+        found = _ternary_needed(more, fewer, limit, confidence)
     return max(array.size, math.ceil(found)) if found < _MOST_SAMPLES else None
 
 
-def _ternary_needed(more: int, fewer: int, pairs: int, limit: float, confidence: float) -> float:
-    """Where the bound meets the limit: by the score limit, then in small steps by the exact one."""
+def _ternary_needed(more: float, fewer: float, limit: float, confidence: float) -> float:
+    """Where the bound meets the limit: by the score limit, then corrected by the exact one."""
+    found = _crossing(
+        lambda n: ternary_score_upper(more * n, fewer * n, n, confidence=confidence), limit
+    )
+    for _ in range(_STEPS if found < _EXACT_SAMPLES else 0):
+        count = math.ceil(found)
+        counts = round(more * count), round(fewer * count)
+        count = max(count, sum(counts))
+        mean = (counts[0] - counts[1]) / count
+        bound = ternary_upper(*counts, count, confidence=confidence)
+        # The excess falls with the root of the count, or with the count where nothing varies.
+        power = 2 if sum(counts) else 1
+        found *= min(1.3, max(0.9, ((bound - mean) / max(limit - mean, 1e-12)) ** power))
+    return found
 
-    def score(count: float) -> float:
-        scale = count / pairs
-        return ternary_score_upper(more * scale, fewer * scale, count, confidence=confidence)
 
+def _crossing(bound: Callable[[float], float], limit: float) -> float:
+    """The count at which a bound that falls with it meets the limit."""
     low, high = 1.0, 2.0
-    while score(high) > limit and high < _MOST_SAMPLES:
+    while bound(high) > limit and high < _MOST_SAMPLES:
         low, high = high, 2 * high
-    for _ in range(20):
+    for _ in range(24):
         middle = (low + high) / 2
-        low, high = (middle, high) if score(middle) > limit else (low, middle)
-    for _ in range(_STEPS if high < _EXACT_SAMPLES else 0):
-        counts = [round(each * high / pairs) for each in (more, fewer)]
-        count = max(math.ceil(high), sum(counts))
-        if ternary_upper(counts[0], counts[1], count, confidence=confidence) <= limit:
-            break
-        high *= 1.03
+        low, high = (middle, high) if bound(middle) > limit else (low, middle)
     return high
 
 

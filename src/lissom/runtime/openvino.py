@@ -190,6 +190,7 @@ class OpenVinoSession:
         given = self._checked(feeds)
         try:
             self._infer(given)
+            self._note()
             return {
                 name: np.array(self._request.get_output_tensor(known.index(name)).data)
                 for name in names
@@ -206,8 +207,7 @@ class OpenVinoSession:
                 start = clock()
                 infer(given)
                 seconds.append(clock() - start)
-                if self._profile is not None:
-                    self._note()
+                self._note()
         except _FAILURES as error:
             _refuse("OpenVINO failed in a run", error)
         return seconds
@@ -263,7 +263,9 @@ class OpenVinoSession:
         self._request.infer(share_outputs=True)
 
     def _note(self) -> None:
-        """Keep what the last run's profile says of the nodes that really ran."""
+        """Where a profile was asked for, keep what it says of the nodes that the last run ran."""
+        if self._profile is None:
+            return
         self._runs.append(
             [
                 (
@@ -297,7 +299,8 @@ def _library() -> ModuleType:
         raise MissingExtra(
             f'OpenVINO cannot be imported: {error}; install it: pip install "lissom[openvino]"'
         ) from error
-    return openvino
+    library: ModuleType = openvino
+    return library
 
 
 @functools.cache

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lissom.measure.environment import Environment
 from lissom.search.candidate import Candidate
-from lissom.search.front import choose, front
+from lissom.search.front import CLOSE, choose, front
 from lissom.search.job import Job
 from lissom.search.result import Choice, DataFacts, ModelFacts, NotTried, Result
 from lissom.search.units import format_percent
@@ -133,8 +133,10 @@ def remarks(job: Job) -> tuple[str, ...]:
     limits = job.limits
     if job.opened.samples is None:
         found.append(
-            "Quality was not measured: no samples were given. Only lossless candidates count as "
-            "within a drop limit; give samples (--data) to have the others judged."
+            "Quality was not measured: no samples were given, so nothing but a lossless candidate "
+            "is called within a drop limit. Where no limit was named, what is chosen differs in its outputs "
+            f"by at most {format_percent(CLOSE)} of their range on generated inputs; give "
+            "samples (--data) to have quality judged."
         )
     if limits.default_drop and limits.max_drop is not None:
         found.append(

@@ -22,6 +22,8 @@ DROP_NOISE: Final = 0.0005  # drops come from the same samples: paired, so finer
 SIZE_NOISE: Final = 0.002  # provenance metadata differs by some bytes
 MEMORY_NOISE: Final = 0.03
 MEMORY_FLOOR_BYTES: Final = 2**20  # pages and allocator arenas
+CLOSE: Final = 0.01
+"""Unjudged, a candidate may differ by this much, relative to the outputs' range, to be chosen."""
 SPEED_FLOOR: Final = 0.005  # an interval can be luckily thin; differences under this say nothing
 
 
@@ -97,9 +99,20 @@ class Miss:
 
 
 def misses(candidate: Candidate, limits: Limits) -> tuple[Miss, ...]:
-    """Answer the limits that a candidate does not hold, each with the excess."""
+    """Answer the limits that a candidate does not hold, each with the excess.
+
+    Where no drop is known and no limit at all was named, the outputs must stay close to the
+    original's on the inputs that were checked: nobody asked for another trade.
+    """
+    unjudged = limits.unlimited and candidate.drop is None
     rows: tuple[tuple[str, float | None, float | None, Callable[[float], str]], ...] = (
         ("drop", candidate.drop, limits.max_drop, format_percent),
+        (
+            "difference of the outputs",
+            candidate.max_relative_error,
+            CLOSE if unjudged else None,
+            format_percent,
+        ),
         ("latency", candidate.latency_ms, limits.max_latency_ms, lambda ms: f"{ms:.3g} ms"),
         ("size", candidate.size_bytes, limits.max_size_bytes, format_bytes),
         ("memory", candidate.memory_bytes, limits.max_memory_bytes, format_bytes),

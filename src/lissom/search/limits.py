@@ -91,10 +91,9 @@ class Limits:
         """Add the default drop limit where leaving it out would mean "any quality will do".
 
         With data, every goal but quality gets it unless a drop limit was named: nobody who asks
-        for speed wants a ruined model. Without data it is added only when no limit at all was
-        named; a drop limit then lets only lossless candidates be chosen.
+        for speed wants a ruined model. Without data no drop can be judged, so none is promised.
         """
-        if self.max_drop is not None or not (self.unlimited or (data and self.goal != "quality")):
+        if self.max_drop is not None or not data or (self.goal == "quality" and not self.unlimited):
             return self
         return replace(self, max_drop=DEFAULT_MAX_DROP, default_drop=True)
 

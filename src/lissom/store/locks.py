@@ -38,6 +38,13 @@ def _lock(stream: IO[bytes], *, wait: bool) -> bool:
         return True
 
 
+def _opened(path: Path, *, make: bool) -> IO[bytes]:
+    """Open a lock file, never through a link, and never waiting for the other end of a pipe."""
+    special = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    flags = os.O_RDWR | special | (os.O_CREAT if make else 0)
+    return os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
+
+
 def _still_there(stream: IO[bytes], path: Path) -> bool:
     # The holder before us removed the file while we waited: what we hold is nobody's lock any more.
     try:
@@ -64,7 +71,7 @@ def held(path: Path) -> Iterator[None]:
         OSError: The folder cannot be written, or its file system has no locks.
     """
     while True:
-        stream = path.open("ab")
+        stream = _opened(path, make=True)
         try:
             ours = _lock(stream, wait=True) and _still_there(stream, path)
         except BaseException:
@@ -89,7 +96,7 @@ def try_hold(path: Path) -> Iterator[bool]:
         OSError: The lock cannot be opened.
     """
     try:
-        stream = path.open("r+b")
+        stream = _opened(path, make=False)
     except FileNotFoundError:
         yield True
         return

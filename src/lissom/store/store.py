@@ -16,6 +16,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -37,6 +38,7 @@ _ARRAYS = ".safetensors"
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"(\.[A-Za-z0-9_]{1,16}){0,3}")
 _COPY_BYTES = 1 << 20
+_RECORD_BYTES = 64 << 20  # far above any honest record
 
 
 class Store:
@@ -53,7 +55,7 @@ class Store:
         self._guard = threading.Lock()
         with _as_store_error(root):
             for folder in ("objects", "steps", "scratch", "locks"):
-                (root / folder).mkdir(parents=True, exist_ok=True)
+                _own_folder(root / folder)
             self._check_format()
             self._clear_dead_scratch()
 
@@ -80,17 +82,17 @@ class Store:
         path = self._step(key)
         with _as_store_error(path):
             try:
-                text = path.read_text(encoding="utf-8")
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode) and status.st_size <= _RECORD_BYTES:
+                    record = json.loads(path.read_bytes())
+                    value = record["value"]
+                    sound = record["sha256"] == sha256_json([record["inputs"], value])
+                    if sound and self._objects_exist(value):
+                        return value
             except FileNotFoundError:
                 return None
-            try:
-                record = json.loads(text)
-                value = record["value"]
-                sound = record["sha256"] == sha256_json([record["inputs"], value])
-            except (ValueError, KeyError, TypeError):
-                sound = False
-            if sound and self._objects_exist(value):
-                return value
+            except (ValueError, KeyError, TypeError, RecursionError):
+                pass  # Damaged: as if it had never been made.
             path.unlink(missing_ok=True)
         return None
 
@@ -262,12 +264,14 @@ class Store:
     def _check_format(self) -> None:
         path = self.root / "store.json"
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))["format"]
+            if path.exists() and not path.is_file():
+                raise StoreError(f"{path} is not a file; give another folder")
+            found = json.loads(path.read_bytes())["format"]
         except FileNotFoundError:
             with self._written(path) as stream:
                 stream.write(json.dumps({"format": FORMAT}).encode() + b"\n")
             return
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise StoreError(f"{path} is not a store's own file; give another folder") from error
         if found != FORMAT:
             raise StoreError(
@@ -290,6 +294,8 @@ class Store:
         return self.root / "steps" / _checked(key)[:2] / f"{key}.json"
 
     def _object(self, sha256: str, suffix: str) -> Path:
+        if not isinstance(suffix, str) or not _SUFFIX.fullmatch(suffix):
+            raise StoreError(f"{suffix!r} is not the end of the name of anything kept")
         return self.root / "objects" / _checked(sha256)[:2] / f"{sha256}{suffix}"
 
     def _objects_exist(self, value: Json) -> bool:
@@ -297,6 +303,8 @@ class Store:
             name = value.get("object")
             if isinstance(name, str) and _HASH.fullmatch(name):
                 suffix = value.get("suffix", _ARRAYS)
+                if not isinstance(suffix, str) or not _SUFFIX.fullmatch(suffix):
+                    return False
                 if not self._object(name, suffix).is_file():
                     return False
             return all(self._objects_exist(part) for part in value.values())
@@ -309,16 +317,18 @@ class Store:
         with _as_store_error(path):
             if self._is_sound(path, sha256):
                 return path
-            was_there = path.exists()
+            was_there = os.path.lexists(path)
             path.unlink(missing_ok=True)
         state = "does not have the hash that names it (removed)" if was_there else "is gone"
         raise DamagedObject(f"stored object {path} {state}; run again to make it anew")
 
     def _is_sound(self, path: Path, sha256: str) -> bool:
         try:
-            status = path.stat()
+            status = path.lstat()
         except FileNotFoundError:
             return False
+        if not stat.S_ISREG(status.st_mode):
+            return False  # A link, a pipe, a device: never followed, never opened.
         seen = (status.st_mtime_ns, status.st_size, status.st_ino)
         if self._verified.get(path) == seen:
             return True
@@ -331,7 +341,7 @@ class Store:
     def _adopt(self, aside: Path, sha256: str, suffix: str) -> str:
         path = self._object(sha256, suffix)
         if not self._is_sound(path, sha256):
-            path.parent.mkdir(exist_ok=True)
+            _own_folder(path.parent)
             _flush(aside)
             aside.chmod(0o444)
             aside.replace(path)
@@ -345,12 +355,24 @@ class Store:
             with aside.open("wb") as stream:
                 yield stream
             _flush(aside)
-            path.parent.mkdir(exist_ok=True)
+            _own_folder(path.parent)
             aside.replace(path)
 
 
+def _own_folder(path: Path) -> None:
+    """Make a folder of the store, or see that it is one: what lies behind a link is not ours.
+
+    Raises:
+        StoreError: A link is in its place. (Clearing dead scratch through one would remove a
+            stranger's choice of files.)
+    """
+    if path.is_symlink():
+        raise StoreError(f"{path} is a link; a store has none: give another folder")
+    path.mkdir(parents=True, exist_ok=True)
+
+
 def _checked(name: str) -> str:
-    if not _HASH.fullmatch(name):
+    if not isinstance(name, str) or not _HASH.fullmatch(name):
         raise StoreError(f"{name!r} is not the name of anything kept: 64 hexadecimal digits are")
     return name
 

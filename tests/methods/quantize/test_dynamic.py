@@ -132,3 +132,16 @@ def test_a_quantized_model_is_left_alone_but_not_its_float_rest(tmp_path):
 def test_unknown_granularity_is_refused():
     with pytest.raises(ValidationError):
         Dynamic(granularity="row")
+
+
+def test_a_model_without_weights_gets_a_reason(tmp_path):
+    from lissom.methods.protocol import NO_WEIGHTS
+    from lissom.methods.registry import create
+
+    nodes = [helper.make_node("Relu", ["x"], ["y"], "relu")]
+    shape = ("float32", [1, 2])
+    model = model_of(tiny.model(nodes, {"x": shape}, {"y": shape}, {}))
+    context = lab.context(model, Store(tmp_path), [{"x": np.ones((1, 2), np.float32)}])
+    for name in ("quantize.dynamic", "quantize.static", "quantize.weight_only"):
+        plan = create(name, {}).plan(model, context)
+        assert [skip.reason for skip in plan.skips] == [NO_WEIGHTS]

@@ -58,11 +58,12 @@ class Fusion:
                 found.append(edit)
             else:
                 skips.append(Skip(target=edit.nodes[0], reason=refusal))
+        kept = sum(edit in found for edit in gelus), sum(edit in found for edit in sums)
         return Plan(
             method="optimize.fusion",
             edits=tuple(found),
             skips=tuple(skips),
-            summary=f"{len(gelus)} GELUs in one node each, {len(sums)} residual sums kept apart",
+            summary=f"{kept[0]} GELUs in one node each, {kept[1]} residual sums kept apart",
         )
 
     def _leaves_sums(self, context: Context) -> bool:

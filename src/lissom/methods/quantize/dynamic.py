@@ -23,7 +23,7 @@ from lissom.graph.edit import Edit, EncodeWeight, QuantizeActivation
 from lissom.graph.model import Model
 from lissom.graph.site import Site, sites
 from lissom.methods.encoding import embedding, encode, merged
-from lissom.methods.protocol import ALREADY, SETTINGS, Context, Need, Plan, Skip
+from lissom.methods.protocol import ALREADY, NO_WEIGHTS, SETTINGS, Context, Need, Plan, Skip
 from lissom.numerics.quantized import quantize_weight
 
 __all__ = ["Dynamic"]
@@ -65,6 +65,8 @@ class Dynamic:
         readers: dict[str, list[str]] = {}
         skips: list[Skip] = []
         all_sites = sites(model)
+        if not all_sites:
+            skips.append(Skip(target="model", reason=NO_WEIGHTS))
         for site in all_sites:
             reason = self._refusal(model, site, context)
             if reason is not None:
@@ -109,6 +111,8 @@ def _weight_refusal(model: Model, site: Site) -> str | None:
     node = model.node(site.node)
     if model.weights[site.weight].dtype != "float32":
         return f"its weight is {model.weights[site.weight].dtype}"
+    if 0 in site.shape:
+        return "its weight is empty"
     if not np.all(np.isfinite(model.weight(site.weight))):
         return "its weights are not finite"
     if node.op_type == "Gemm" and node.attributes.get("transA", 0):

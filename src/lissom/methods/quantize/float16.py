@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from lissom.graph.edit import Cast, Edit
 from lissom.graph.model import Model
 from lissom.graph.site import sites
-from lissom.methods.protocol import ALREADY, SETTINGS, Context, Need, Plan, Skip
+from lissom.methods.protocol import ALREADY, NO_WEIGHTS, SETTINGS, Context, Need, Plan, Skip
 
 __all__ = ["Float16"]
 
@@ -90,6 +90,8 @@ def _unfit(model: Model, name: str) -> str | None:
     if name in model.captured:
         return "the body of a control-flow node reads it"
     weight = model.weight(name).astype(np.float64)
+    if not weight.size:
+        return "it is empty"
     if not np.all(np.isfinite(weight)):
         return "it holds NaN or infinity"
     if np.abs(weight).max() > _LARGEST:
@@ -118,6 +120,8 @@ def _nodes(model: Model, context: Context, edits: list[Edit]) -> list[Skip]:
             edits.append(Cast(target=name, kind="node"))
         else:
             skips.append(Skip(target=site.name, reason=reason))
+    if not edits and not skips:
+        skips.append(Skip(target="model", reason=NO_WEIGHTS))
     return skips
 
 

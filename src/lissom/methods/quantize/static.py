@@ -23,7 +23,7 @@ from lissom.graph.site import Site
 from lissom.measure.evidence import Evidence
 from lissom.methods.encoding import encode, layer_integers, merged
 from lissom.methods.placement import Options, Placement, Rounded, Unit, clip_limits, place, units
-from lissom.methods.protocol import ALREADY, SETTINGS, Context, Need, Plan, Skip
+from lissom.methods.protocol import ALREADY, NO_WEIGHTS, SETTINGS, Context, Need, Plan, Skip
 from lissom.numerics.histogram import Histogram
 from lissom.numerics.quantized import quantize_weight, scale_zero_point
 from lissom.numerics.ranges import Range, minmax, mse, percentile
@@ -112,7 +112,8 @@ class Static:
         candidates, broken = _finite(model, candidates)
         values = _values(place(model, candidates, lambda _: None))
         if not values:
-            return _nothing((*skips, *broken))
+            nothing = Skip(target="model", reason=NO_WEIGHTS)
+            return _nothing((*skips, *broken) or (nothing,))
         evidence = context.evidence(model, {Need.RANGES: values})
         found = _Ranges(self, evidence, signed=context.facts.activation == "int8")
         placement = place(model, candidates, found.obstacle)

@@ -21,7 +21,7 @@ from lissom.graph.model import Model
 from lissom.graph.opset import raise_opset
 from lissom.graph.site import Site, sites
 from lissom.methods.encoding import embedding, encode, merged
-from lissom.methods.protocol import ALREADY, SETTINGS, Context, Need, Plan, Skip
+from lissom.methods.protocol import ALREADY, NO_WEIGHTS, SETTINGS, Context, Need, Plan, Skip
 from lissom.numerics.packing import pack_matmul_nbits
 from lissom.numerics.quantized import quantize_weight
 
@@ -73,10 +73,12 @@ class WeightOnly:
         found: list[EncodeWeight] = []
         skips: list[Skip] = []
         all_sites = sites(model)
-        blocked = self._blocked(model)
+        if not all_sites:
+            skips.append(Skip(target="model", reason=NO_WEIGHTS))
+        blocked = bool(all_sites) and self._blocked(model)
         for site in all_sites:
             reason = _refusal(model, site, context)
-            if reason is None and self._packs(site, context):
+            if reason is None and self._packs(model, site, context):
                 found.append(self._packed(model, site, context))
             elif reason is None and blocked:
                 reason = f"4 bits and blocks need opset {_BLOCKED_OPSET}; it cannot be raised"
@@ -94,11 +96,14 @@ class WeightOnly:
             f"{packed} multiplied packed",
         )
 
-    def _packs(self, site: Site, context: Context) -> bool:
+    def _packs(self, model: Model, site: Site, context: Context) -> bool:
         """Whether a layer gets the kernel that multiplies packed weights."""
+        attributes = model.node(site.node).attributes
         return (
             self.kernel == "matmul_nbits"
             and site.op_type in _MATRICES
+            and attributes.get("alpha", 1.0) == 1.0
+            and not attributes.get("transA", 0)
             and (self.bits, self.block_size) in context.facts.weight_only
         )
 
