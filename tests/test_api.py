@@ -171,7 +171,9 @@ def test_images_leave_their_preprocessing_in_the_recipe(place: Place, tmp_path: 
         Image.fromarray(pixels).save(tmp_path / "images" / f"{number}.png")
     result = lissom.compress(
         place.model,
-        lissom.Data(source=tmp_path / "images", preprocessing={"width": 8, "height": 8, "scale": 0.01}),
+        lissom.Data(
+            source=tmp_path / "images", preprocessing={"width": 8, "height": 8, "scale": 0.01}
+        ),
         limits=lissom.Limits(goal="size", max_drop=1.0),
         out=tmp_path / "out",
         settings=settings(place, recipe=recipe("static", "quantize.static")),

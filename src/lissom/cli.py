@@ -44,7 +44,7 @@ DataPath = Annotated[
 ]
 Labels = Annotated[Path | None, typer.Option(help="Labels, .npy, one entry a sample.")]
 Preprocessing = Annotated[
-    Path | None, typer.Option(help="YAML (width, height, layout, mean, scale), for a folder of images.")
+    Path | None, typer.Option(help="YAML: width, height, layout, mean, scale of images.")
 ]
 Metric = Annotated[
     str | None,

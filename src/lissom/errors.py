@@ -3,12 +3,12 @@
     LissomError                     the one root; the command line catches only this
     |- InputError                   yours to mend; exit code 2, never a traceback
     |  |- ModelError                a model cannot be read, is invalid, or asks for too much
-    |  |- SamplesError              names, shapes, types or counts of the samples do not fit the model
-    |  |- RecipeError (ValueError)  an unknown method, a parameter out of range, a target that matched nothing
+    |  |- SamplesError              samples do not fit the model: names, shapes, types, counts
+    |  |- RecipeError (ValueError)  an unknown method, a parameter out of range, no match
     |  |- OptionError (ValueError)  a limit, metric, target or other option that means nothing
-    |  `- OutputError               the place for results exists and is not ours, or cannot be written
-    |- MissingExtra (ImportError)   an optional package is absent; says the line that installs it
-    |- MethodError                  a method failed on a model: carries the method's id and the cause
+    |  `- OutputError               the place for results is not ours, or cannot be written
+    |- MissingExtra (ImportError)   an optional package is absent; says how to install it
+    |- MethodError                  a method failed on a model: carries its id and the cause
     |  `- BrokenPromise             a method or an edit did not keep its contract: a bug of ours
     |- MeasurementError             a runtime failed, or a number is too unstable to be reported
     |- ChildFailed                  a child process crashed, ran out of time or memory

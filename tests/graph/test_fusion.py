@@ -4,12 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
-from tests import tiny
-from tests.graph.edited import edited, model_of, run
 from onnx import helper
 
 from lissom.graph.fusion import gelu, residual_sum
 from lissom.store.store import Store
+from tests import tiny
+from tests.graph.edited import edited, model_of, run
 
 
 def _gelu_model(order: str, *, shift: float = 1.0, leak: str | None = None):

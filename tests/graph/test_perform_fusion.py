@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from tests import tiny
-from tests.graph.edited import edited, model_of
 
 from lissom.errors import BrokenPromise
 from lissom.graph.edit import FuseNodes
 from lissom.graph.fusion import gelu
 from lissom.store.store import Store
+from tests import tiny
+from tests.graph.edited import edited, model_of
 
 
 def test_the_new_node_stands_where_the_last_one_stood(tmp_path):

@@ -152,9 +152,7 @@ def allocations() -> dict[str, onnx.ModelProto]:
             "a b",
             {"a": np.ones((30_000, 1), np.float32), "b": np.ones((1, 30_000), np.float32)},
         ),
-        "Conv with large padding": one(
-            "Conv", "v w", {"v": image, "w": image}, pads=[1 << 20] * 4
-        ),
+        "Conv with large padding": one("Conv", "v w", {"v": image, "w": image}, pads=[1 << 20] * 4),
         "Concat doubled": doubled("Concat", 40),
         "Gather of everything": graph_of(
             [
@@ -199,9 +197,7 @@ def cases() -> list[Case]:
         "Concat of 20000": lambda: wide_concat(20_000),
         "600000 nodes": many_nodes,
     }
-    found += [
-        case_of("very many parts", name, make, fast=False) for name, make in large.items()
-    ]
+    found += [case_of("very many parts", name, make, fast=False) for name, make in large.items()]
     return found
 
 

@@ -110,10 +110,7 @@ def case(name: str, entries: list[tuple[str, str]], *, place: str = "weight") ->
         beside(folder)
         return write_model(folder, entries, place=place)
 
-    # what is wrong there is the other file, and the message may name that one
-    return Case(
-        kind="external data", name=name, write=write, read=read_model, refused=True, named=False
-    )
+    return Case(kind="external data", name=name, write=write, read=read_model, refused=True)
 
 
 def shared(folder: Path) -> Path:
@@ -151,14 +148,12 @@ def cases() -> list[Case]:
             write=shared,
             read=read_model,
             refused=True,
-            named=False,
         ),
         Case(
             kind="external data",
             name="the model itself",
             write=own_file,
             read=read_model,
-            named=False,
             fast=False,
         ),
     ]

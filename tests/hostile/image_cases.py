@@ -112,9 +112,7 @@ def cases() -> list[Case]:
     found = []
     for name, (suffix, make) in contents().items():
 
-        def write(
-            folder: Path, suffix: str = suffix, make: Callable[[], bytes] = make
-        ) -> Path:
+        def write(folder: Path, suffix: str = suffix, make: Callable[[], bytes] = make) -> Path:
             path = folder / "images"
             path.mkdir()
             (path / f"hostile{suffix}").write_bytes(make())

@@ -77,9 +77,14 @@ def cases() -> list[Case]:
     ]
     for name, text in NAMES.items():
         kept = text.replace("\0", "").replace("\n", " ")
-        hostile = repr(kept) if kept.isprintable() else f'"{kept.encode("unicode_escape").decode()}"'
+        hostile = (
+            repr(kept) if kept.isprintable() else f'"{kept.encode("unicode_escape").decode()}"'
+        )
         found.append(case(f"a method of {name}", step(f"method: {hostile}").encode()))
     return found
+
+
+HARMLESS = {"a number of base 60"}
 
 
 def case(name: str, content: bytes) -> Case:
@@ -88,4 +93,4 @@ def case(name: str, content: bytes) -> Case:
         path.write_bytes(content)
         return path
 
-    return Case(kind="recipes", name=name, write=write, read=read_recipe, refused=True)
+    return Case(kind="recipes", name=name, write=write, read=read_recipe, refused=name not in HARMLESS)

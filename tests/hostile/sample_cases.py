@@ -52,7 +52,9 @@ def header(text: str, *, version: bytes = b"\x01\x00", length: int | None = None
     data = text.encode("latin1") + b"\n"
     size = len(data) if length is None else length
     kind = "<H" if version[0] == 1 else "<I"
-    return b"\x93NUMPY" + version + struct.pack(kind, size & 0xFFFF if kind == "<H" else size) + data
+    return (
+        b"\x93NUMPY" + version + struct.pack(kind, size & 0xFFFF if kind == "<H" else size) + data
+    )
 
 
 def described(descr: str, shape: str, *, order: str = "False") -> bytes:
@@ -141,6 +143,10 @@ def arrays() -> list[Case]:
     return found
 
 
+# Python's own reader cuts names at a zero and counts members itself: what is left is sound.
+HARMLESS = {"a zero character", "65535 members"}
+
+
 def archives() -> list[Case]:
     zeros = bytes(300 << 20)
     plain = zipped(("x.npy", GOOD))
@@ -171,7 +177,7 @@ def archives() -> list[Case]:
         "empty": b"",
     }
     found = [
-        file_case("npz", name, data, ".npz", refused=name != "a name with and without .npy")
+        file_case("npz", name, data, ".npz", refused=name not in HARMLESS)
         for name, data in contents.items()
     ]
     for part in (5, 30, 60, 95):

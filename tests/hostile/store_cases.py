@@ -58,13 +58,13 @@ def rewritten(change: Callable[[dict[str, Any]], object]) -> Change:
     return write
 
 
-def swapped(store: Path, content: bytes) -> None:
+def swapped(store: Path, content: bytes, **more: Any) -> None:
     """Put another model into the store, under its true hash, and name it in the record."""
     made = store.parent / "other.onnx"
     made.write_bytes(content)
     ref = Store(store).put_file(made, ".onnx")
     made.unlink()
-    rewritten(lambda value: {**value, "model": ref.to_json()})(store)
+    rewritten(lambda value: {**value, "model": ref.to_json(), **more})(store)
 
 
 def outside_model() -> bytes:
@@ -160,7 +160,11 @@ CHANGES: dict[str, tuple[Change, bool]] = {
         lambda s: swapped(s, tiny.mlp().SerializeToString()[:-20]),
         True,
     ),
-    "another model with weights outside": (lambda s: swapped(s, outside_model()), True),
+    "another model with weights outside": (
+        lambda s: swapped(s, outside_model(), weights=None),
+        True,
+    ),
+    "another model with weights elsewhere": (lambda s: swapped(s, outside_model()), False),
     "a lock that is a link": (
         locked(lambda path: path.symlink_to(path.parents[3] / "outside" / "owned")),
         False,

@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001  # the signs that people read: minus, times, dash
+# the signs that people read: minus, times, dash
 import pytest
 
 from lissom.report.operators import costs_more, family, operator_rows

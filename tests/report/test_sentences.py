@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001  # the signs that people read: minus, times, dash
+# the signs that people read: minus, times, dash
 import dataclasses
 from typing import Any
 

@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001  # the signs that people read: minus, times, dash
+# the signs that people read: minus, times, dash
 import dataclasses
 import io
 from typing import Any

@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001  # the signs that people read: minus, times, dash
+# the signs that people read: minus, times, dash
 from typing import Any
 
 from lissom.report.document import document

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from tests import tiny
 
 from lissom.errors import MeasurementError, OptionError
 from lissom.runtime import onnxruntime as module
 from lissom.runtime.onnxruntime import OPTIONS, Runtime
 from lissom.runtime.target import Target
+from tests import tiny
 
 
 @pytest.fixture

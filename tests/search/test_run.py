@@ -19,8 +19,8 @@ from lissom.search.result import NotTried, Result
 from lissom.search.run import run
 from tests.search.trial import Trial, recipe
 
-STATIC = recipe("static", "quantize.static", ranges="minmax")
-HALF = recipe("half", "quantize.float16")
+STATIC = recipe("run-static", "quantize.static", ranges="minmax")
+HALF = recipe("run-half", "quantize.float16")
 
 
 def proposed(*recipes: Recipe) -> Proposals:
@@ -60,7 +60,7 @@ def test_a_run_measures_explains_and_publishes_at_every_step(trial: Trial, tmp_p
     job = trial.job()
     result = ran(job, tmp_path / "out", STATIC, HALF, published=published, progress=seen.append)
     assert result.finished
-    assert [one.name for one in result.candidates] == ["static", "half"]
+    assert [one.name for one in result.candidates] == ["run-static", "run-half"]
     assert [one.name for one in result.not_tried] == ["absent"]
     assert result.original.operators
     assert len(published) == 4
@@ -68,7 +68,7 @@ def test_a_run_measures_explains_and_publishes_at_every_step(trial: Trial, tmp_p
     assert len(published[1].candidates) == 1
     assert seen[0].stage == "original"
     assert seen[-1].stage == "done"
-    assert {e.candidate for e in seen if e.stage == "build"} == {"static", "half"}
+    assert {e.candidate for e in seen if e.stage == "build"} == {"run-static", "run-half"}
     assert {e.total for e in seen} == {2}
 
 
@@ -107,13 +107,22 @@ def test_a_failing_method_is_a_candidate_with_its_reason(
         assert result.choice.met
 
 
+def test_what_was_built_before_a_kill_is_measured_after_it(trial: Trial, tmp_path: Path) -> None:
+    job = trial.job()
+    late = recipe("late", "quantize.static", ranges="percentile")
+    facts = registry.load("onnxruntime").facts(trial.store)
+    module.build(job, late, facts, deadline=None, told=lambda _: None)
+    result = ran(job, tmp_path / "out", late)
+    assert [one.name for one in result.candidates] == ["late"]
+
+
 def test_the_same_model_is_not_measured_twice(trial: Trial, tmp_path: Path) -> None:
     nothing = Recipe(name="nothing", steps=())
     result = ran(trial.job(), tmp_path / "out", HALF, replace(HALF, name="again"), nothing)
     reasons = {one.name: one.reason for one in result.not_tried}
-    assert reasons["again"] == "it gives the same model as half"
+    assert reasons["again"] == "it gives the same model as run-half"
     assert reasons["nothing"] == "it gives the same model as the original"
-    assert [one.name for one in result.candidates] == ["half"]
+    assert [one.name for one in result.candidates] == ["run-half"]
 
 
 def test_the_budget_stops_new_candidates_after_the_first(trial: Trial, tmp_path: Path) -> None:
@@ -131,7 +140,7 @@ def test_interrupted_everything_found_is_on_disk(
     real = module.build
 
     def interrupted(job: Job, given: Recipe, *rest: object, **named: object) -> object:
-        if given.name == "half":
+        if given.name == "run-half":
             raise KeyboardInterrupt
         return real(job, given, *rest, **named)  # type: ignore[arg-type]
 
@@ -143,6 +152,6 @@ def test_interrupted_everything_found_is_on_disk(
         patch.setattr(module, "recall", lambda *_: None)
         with pytest.raises(KeyboardInterrupt):
             ran(job, tmp_path / "out", STATIC, HALF, published=published)
-    assert [one.name for one in published[-1].candidates] == ["static"]
+    assert [one.name for one in published[-1].candidates] == ["run-static"]
     assert not published[-1].finished
     assert ran(job, tmp_path / "out", STATIC, HALF).finished

@@ -103,7 +103,6 @@ def convert_file(source: str, folder: str, level: str, effort: float = 1000.0) -
     """
     import onnx
     import onnx_ir
-
     import onnxscript.optimizer  # noqa: F401 - imported before the clock starts
 
     limit_processor_time(effort * time.process_time())

@@ -70,9 +70,11 @@ def file_facts(path: Path, *, caps: Caps = _DEFAULT_CAPS) -> FileFacts:
         before = _stamp(path)
         layout = read_layout(path, caps)
         size_bytes = path.stat().st_size
-        files = confined_files(
-            path.parent, layout.external, room_bytes=caps.total_bytes - size_bytes
-        )
+        try:
+            room_bytes = caps.total_bytes - size_bytes
+            files = confined_files(path.parent, layout.external, room_bytes=room_bytes)
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}") from error
         facts = FileFacts(
             sha256=sha256_file(path),
             size_bytes=size_bytes + sum(file.stat().st_size for file in files.values()),

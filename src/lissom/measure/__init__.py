@@ -1,1 +1,4 @@
-"""Numbers about a model: samples, evidence, quality, latency, memory, parity. May import runtime and below."""
+"""Numbers about a model: samples, evidence, quality, latency, memory, parity.
+
+May import runtime and below.
+"""

@@ -36,6 +36,10 @@ _MAX_MEMBERS = 1000
 _MAX_RATIO = 100  # of unpacked to packed bytes, once the former are more than these:
 _FREE_BYTES = 256 << 20
 _MAX_EMPTY = 1 << 20
+_HEADS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 _CHUNK_BYTES = 1 << 20
 _REMAP_BYTES = 64 << 20
 _BROKEN = (
@@ -87,7 +91,6 @@ def read_npy(path: Path) -> Array:
     Raises:
         SamplesError: not such a file, damaged, or it holds Python objects.
     """
-
     _check_regular(path)
     return _guarded(path.name, lambda: _mapped(path), path)
 
@@ -104,9 +107,21 @@ def _mapped(path: Path) -> Array:
     Raises:
         ValueError: it is no such file, damaged, or holds Python objects.
     """
+    # NumPy multiplies sizes in 64 bits, so what they need is told before it maps anything.
+    with path.open("rb") as file:
+        read_head = _HEADS.get(np.lib.format.read_magic(file))
+        if read_head is None:
+            raise ValueError("its version is unknown")
+        shape, _, dtype = read_head(file)
+        held = os.fstat(file.fileno()).st_size - file.tell()
+    if any(type(size) is not int or size < 0 for size in shape):
+        raise ValueError(f"its shape is {shape}")
+    needed = math.prod(shape) * dtype.itemsize
+    if needed > held and not dtype.hasobject:
+        raise ValueError(f"it declares {needed} bytes and holds {held}")
+    if needed == 0 and math.prod(size or 1 for size in shape) > _MAX_EMPTY:
+        raise ValueError(f"its shape {shape} is empty and huge")
     array: Array = np.lib.format.open_memmap(path, mode="r")
-    if array.size == 0 and math.prod(size or 1 for size in array.shape) > _MAX_EMPTY:
-        raise ValueError(f"its shape {array.shape} is empty and huge")
     return array
 
 
@@ -248,9 +263,7 @@ def _unpack(path: Path, scratch: Path) -> dict[str, Array]:
                 target = scratch / f"member{i}.npy"
                 _extract(archive, member, target)
                 name = member.filename.removesuffix(".npy")
-                arrays[name] = _guarded(
-                    f"{path.name}, {name!r}", partial(_mapped, target), path
-                )
+                arrays[name] = _guarded(f"{path.name}, {name!r}", partial(_mapped, target), path)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, *_BROKEN) as error:
         raise SamplesError(
             f"{path.name} is not a sound .npz file: {error}; save it with numpy.savez"

@@ -264,10 +264,11 @@ def _labels(labels: Path | str | Array | None) -> Array | None:
         path = Path(labels)
         if path.suffix.lower() != ".npy" or not path.is_file():
             raise SamplesError(f"labels: {path} is not an .npy file; save them with numpy.save")
-        return read_npy(path)
-    array = np.asarray(labels)
+        array, where = read_npy(path), f"labels: {path}"
+    else:
+        array, where = np.asarray(labels), "labels"
     if array.dtype.hasobject or array.ndim == 0:
-        raise SamplesError("labels must be an array of numbers or strings, one entry a sample")
+        raise SamplesError(f"{where} must be an array of numbers or strings, one entry a sample")
     return array
 
 

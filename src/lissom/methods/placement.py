@@ -202,7 +202,9 @@ def _unit(
         node=node,
         kind=kind,
         inputs=tuple(name for name in read if name not in model.weights),
-        constants=tuple(name for name in read if name in model.weights),
+        constants=tuple(  # not the axes of a reduction
+            name for name in read if name in model.weights and model.weights[name].dtype == "float32"
+        ),
         output=(absorbed or node).outputs[0],
         absorbed=absorbed,
         site=site,

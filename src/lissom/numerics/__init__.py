@@ -1,1 +1,4 @@
-"""Arrays only: quantized tensors, histograms, ranges, statistics. Imports errors and NumPy/SciPy, nothing above."""
+"""Arrays only: quantized tensors, histograms, ranges, statistics.
+
+Imports errors and NumPy/SciPy, nothing above.
+"""

@@ -134,9 +134,9 @@ def remarks(job: Job) -> tuple[str, ...]:
     if job.opened.samples is None:
         found.append(
             "Quality was not measured: no samples were given, so nothing but a lossless candidate "
-            "is called within a drop limit. Where no limit was named, what is chosen differs in its outputs "
-            f"by at most {format_percent(CLOSE)} of their range on generated inputs; give "
-            "samples (--data) to have quality judged."
+            "is called within a drop limit. Where no limit was named, what is chosen gives outputs "
+            f"that differ by at most {format_percent(CLOSE)} of their range on generated inputs; "
+            "give samples (--data) to have quality judged."
         )
     if limits.default_drop and limits.max_drop is not None:
         found.append(

@@ -16,7 +16,7 @@ from lissom.search.limits import Goal, Limits
 from lissom.search.result import Choice
 from lissom.search.units import format_bytes, format_percent
 
-__all__ = ["beats", "choose", "describe", "front", "misses"]
+__all__ = ["CLOSE", "beats", "choose", "describe", "front", "misses"]
 
 DROP_NOISE: Final = 0.0005  # drops come from the same samples: paired, so finer than their interval
 SIZE_NOISE: Final = 0.002  # provenance metadata differs by some bytes

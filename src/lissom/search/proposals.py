@@ -75,12 +75,14 @@ class View:
         weighted: the types of those with constant weights.
         facts: of the runtime.
         data: whether there are samples.
+        depthwise: whether there are convolutions in which each channel stands alone.
     """
 
     operators: frozenset[str]
     weighted: frozenset[str]
     facts: Facts
     data: bool
+    depthwise: bool
 
     @property
     def convolutions(self) -> bool:
@@ -130,11 +132,13 @@ def proposals(
         scope: nodes that every step may touch.
         seed: of every random choice.
     """
+    weighted = sites(model)
     view = View(
         operators=frozenset(node.op_type for node in model.nodes),
-        weighted=frozenset(site.op_type for site in sites(model)),
+        weighted=frozenset(site.op_type for site in weighted),
         facts=facts,
         data=data,
+        depthwise=any(s.groups > 1 and s.shape[s.in_axis] == 1 for s in weighted),
     )
     drafts = [*fusions(view, whole=scope == Scope()), *integers(view), *weights(view)]
     if model.already_quantized:
@@ -196,6 +200,14 @@ def integers(view: View) -> Iterator[Draft]:
         steps=(*before, ("quantize.static", {"ranges": "mse", "operators": "heavy"}, ())),
         refusal=static,
         rank={"speed": early + 4, "size": 24, "memory": 24, "quality": 25},
+    )
+    narrow = static or ("" if view.depthwise else "there are no depthwise convolutions")
+    yield Draft(
+        name="static-wide",
+        title="8-bit integers but in depthwise convolutions",
+        steps=(*before, ("quantize.static", {"ranges": "percentile", "depthwise": "float"}, ())),
+        refusal=narrow,
+        rank={"speed": early + 5, "size": 23, "memory": 23, "quality": 24},
     )
     yield Draft(
         name="dynamic",
@@ -259,7 +271,7 @@ def packed(bits: int) -> dict[str, Any]:
         "bits": bits,
         "block_size": BLOCK_SIZE,
         "kernel": "matmul_nbits",
-        "accuracy_level": 4,
+        "accuracy_level": 0,
     }
 
 

@@ -105,7 +105,7 @@ class Run:
     def is_old(self, built: Built, name: str) -> bool:
         """Tell whether a file gives nothing to measure, and note why."""
         reason = ""
-        if built.fingerprint in self.seen:
+        if self.seen.get(built.fingerprint, name) != name:
             reason = f"it gives the same model as {self.seen[built.fingerprint]}"
         elif built.edits == 0:
             skips = [skip.reason for step in built.steps for skip in step.skips]
