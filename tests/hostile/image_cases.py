@@ -105,7 +105,7 @@ def contents() -> dict[str, tuple[str, Callable[[], bytes]]]:
     }
 
 
-FINE = {"500 frames", "9999 squared, packed", "a text of 1 GB"}
+FINE = {"500 frames", "9999 squared, packed", "9999 squared of 16 bits", "a text of 1 GB"}
 
 
 def cases() -> list[Case]:

@@ -289,7 +289,7 @@ def _check_declared(path: Path, members: Sequence[zipfile.ZipInfo], free_bytes: 
             f"{name} has {packed} bytes and declares {declared} unpacked, as no honest samples do; "
             "if it is honest, save it with numpy.savez, which does not compress"
         )
-    names = [member.filename for member in members]
+    names = [member.filename.removesuffix(".npy") for member in members]
     if len(set(names)) != len(names):
         raise SamplesError(f"{name} holds two arrays of one name")
 

@@ -202,9 +202,7 @@ def _unit(
         node=node,
         kind=kind,
         inputs=tuple(name for name in read if name not in model.weights),
-        constants=tuple(  # not the axes of a reduction
-            name for name in read if name in model.weights and model.weights[name].dtype == "float32"
-        ),
+        constants=tuple(name for name in read if _is_operand(model, name)),
         output=(absorbed or node).outputs[0],
         absorbed=absorbed,
         site=site,
@@ -236,6 +234,12 @@ def clip_limits(model: Model, node: NodeInfo) -> tuple[float | None, float | Non
 
 def _outputs(model: Model) -> frozenset[str]:
     return frozenset(port.name for port in model.outputs)
+
+
+def _is_operand(model: Model, name: str) -> bool:
+    """Whether a name is a constant that is computed with, such as no list of axes is."""
+    weight = model.weights.get(name)
+    return weight is not None and weight.dtype == "float32"
 
 
 def place(model: Model, candidates: Iterable[Unit], usable: Usable) -> Placement:

@@ -312,6 +312,8 @@ def _more(before: Counter[str], after: Counter[str]) -> list[str]:
 
 
 def _library() -> ModuleType:
+    # Since 1.32 its builds tell Microsoft what they run, unless this is set before it is imported.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
         import onnxruntime
     except ImportError as error:
