@@ -62,3 +62,12 @@ def test_every_error_is_raised_somewhere():
     }
     unused = set(errors.__all__) - CAUGHT_ONLY - used
     assert not unused, f"never raised: {sorted(unused)}"
+
+
+def test_no_message_drives_a_terminal_or_fills_it():
+    told = str(errors.ModelError("a \x1b[2J\x07\u202e \ud800\tb\nc"))
+    assert told == "a \\x1b[2J\\x07\\u202e \\ud800\tb\nc"
+    assert str(errors.ChildFailed("\x9b31m")) == "\\x9b31m"
+    long = str(errors.MissingExtra("a" * 10**6 + "b"))
+    assert len(long) < 5000
+    assert long.endswith("ab")

@@ -101,3 +101,18 @@ def test_weights_that_bodies_read_keep_their_names():
     ir = ir_of(proto)
     constants.merge_twins(ir)
     assert {"shift", "another"} <= set(ir.graph.initializers)
+
+
+def test_what_would_be_huge_is_not_computed():
+    huge = np.array([1 << 30], np.int64)
+    nodes = [
+        node("Expand", ["one", "size"], ["y1"]),
+        node("Tile", ["one", "size"], ["y2"]),
+        node("Concat", ["one"] * 2000, ["y3"], axis=0),
+        node("Concat", ["one"] * 3, ["y4"], axis=0),
+    ]
+    outputs = {f"y{i}": ("float32", ["n"]) for i in range(1, 5)}
+    weights = {"one": np.float32([1]), "size": huge}
+    ir = ir_of(tiny.model(nodes, {"x": ("float32", [1])}, outputs, weights))
+    constants.fold(ir)
+    assert ops(ir) == ["Expand", "Tile", "Concat"]

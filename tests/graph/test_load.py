@@ -1,4 +1,5 @@
 import hashlib
+import json
 import os
 
 import numpy as np
@@ -6,9 +7,10 @@ import onnx
 import pytest
 from onnx import TensorProto
 
-from lissom.errors import ChildFailed, ModelError
+from lissom.errors import ChildFailed, ModelError, StoreError
 from lissom.graph import load as load_module
 from lissom.graph.load import Caps, file_facts, load
+from lissom.store.hashing import sha256_json
 from lissom.store.store import Store
 from tests import tiny
 from tests.graph.graphs import same_answers
@@ -173,3 +175,52 @@ def test_a_tensor_of_a_lying_size_is_refused(tmp_path, store):
     bomb.raw_data = b"\0" * 4
     with pytest.raises(ModelError, match="bomb"):
         load(_write(proto, tmp_path / "m.onnx"), store)
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_external_data_exchanged_while_it_is_read_is_refused(tmp_path, store, monkeypatch, back):
+    path, _ = _external(tmp_path / "model")
+    weights, secret = path.parent / "w.bin", tmp_path / "secret.bin"
+    secret.write_bytes(weights.read_bytes())
+    real = load_module.call
+
+    def exchanges(entry, arguments, **more):
+        weights.rename(tmp_path / "kept.bin")
+        os.link(secret, weights)
+        answer = real(entry, arguments, **more)
+        weights.unlink()
+        (tmp_path / "kept.bin").rename(weights) if back else weights.symlink_to(secret)
+        return answer
+
+    monkeypatch.setattr(load_module, "call", exchanges)
+    with pytest.raises(ModelError):
+        load(path, store)
+
+
+def test_a_model_that_takes_too_much_is_kept_as_it_is(tmp_path, store, monkeypatch):
+    real, asked = load_module.call, []
+
+    def tires(entry, arguments, **more):
+        asked.append((arguments["level"], arguments["effort"]))
+        if arguments["level"] == "full":
+            raise ChildFailed("it used up its time", kind="timeout")
+        return real(entry, arguments, **more)
+
+    monkeypatch.setattr(load_module, "call", tires)
+    model = load(_write(tiny.cnn(opset=9), tmp_path / "m.onnx"), store)
+    (first, effort), (second, less) = asked
+    assert (first, second) == ("full", "none")
+    assert less < effort
+    assert model.opset == 9
+
+
+def test_a_record_that_we_did_not_write_is_refused(tmp_path, store):
+    path = _write(tiny.mlp(), tmp_path / "m.onnx")
+    load(path, store)
+    (record,) = (store.root / "steps").rglob("*.json")
+    found = json.loads(record.read_text())
+    found["value"]["history"] = [1]
+    found["sha256"] = sha256_json([found["inputs"], found["value"]])
+    record.write_text(json.dumps(found))
+    with pytest.raises(StoreError, match="did not write"):
+        load(path, store)

@@ -101,7 +101,7 @@ def one(op_type: str, names: str, weights: Weights, **attributes) -> onnx.ModelP
 def allocations() -> dict[str, onnx.ModelProto]:
     """Every way to ask for far too much from constants alone."""
     image = np.ones((1, 1, 2, 2), np.float32)
-    made = {
+    return {
         "ConstantOfShape of 10^12": one("ConstantOfShape", "s", {"s": ints(HUGE)}),
         "ConstantOfShape of 2^62": one("ConstantOfShape", "s", {"s": ints(1 << 31, 1 << 31)}),
         "ConstantOfShape of 2 GB": one("ConstantOfShape", "s", {"s": ints(1 << 29)}),
@@ -166,7 +166,6 @@ def allocations() -> dict[str, onnx.ModelProto]:
         "loop of 2^62": looping(1 << 62),
         "loop of 10^7": looping(10**7),
     }
-    return made
 
 
 def long_chain(count: int) -> onnx.ModelProto:
@@ -177,8 +176,7 @@ def long_chain(count: int) -> onnx.ModelProto:
 
 
 def many_weights(count: int) -> onnx.ModelProto:
-    made = graph_of([node("Identity", ["w0"], ["y"])], {f"w{i}": floats(i) for i in range(count)})
-    return made
+    return graph_of([node("Identity", ["w0"], ["y"])], {f"w{i}": floats(i) for i in range(count)})
 
 
 def wide_concat(count: int) -> onnx.ModelProto:

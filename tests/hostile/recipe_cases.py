@@ -93,4 +93,5 @@ def case(name: str, content: bytes) -> Case:
         path.write_bytes(content)
         return path
 
-    return Case(kind="recipes", name=name, write=write, read=read_recipe, refused=name not in HARMLESS)
+    refused = name not in HARMLESS
+    return Case(kind="recipes", name=name, write=write, read=read_recipe, refused=refused)

@@ -153,7 +153,7 @@ CHANGES: dict[str, tuple[Change, bool]] = {
     "an answer of a list": (rewritten(lambda value: [1]), True),
     "an answer without a model": (rewritten(lambda value: {"weights": None}), True),
     "an answer of numbers": (rewritten(lambda value: dict.fromkeys(value, 7)), True),
-    "an answer of lists": (rewritten(lambda value: dict.fromkeys(value, [[7]])), True),
+    "an answer of lists": (rewritten(lambda value: {key: [[7]] for key in value}), True),
     "a reference that climbs": (beyond, False),
     "another model of garbage": (lambda s: swapped(s, b"garbage"), True),
     "another model, cut off": (

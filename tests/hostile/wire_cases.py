@@ -194,7 +194,7 @@ def depths() -> list[Case]:
         sequence = field(4, field(1, sequence))
     head = b"\x08\x08"
     port = field(1, b"p") + field(2, sequence)
-    found = [
+    return [
         case_of(kind, "17 bodies", lambda: nested_bodies(17), refused=True),
         model_case(kind, "5000 bodies", head + field(7, body), refused=True),
         model_case(kind, "bodies in a function", head + field(7, b"") + field(25, field(7, body))),
@@ -202,7 +202,6 @@ def depths() -> list[Case]:
         model_case(kind, "a type of sequences", head + field(7, field(11, port)), refused=True),
         model_case(kind, "training graphs", head + field(7, b"") + field(20, field(1, body))),
     ]
-    return found
 
 
 def sizes() -> list[Case]:

@@ -50,6 +50,11 @@ def leave_a_child_behind():
     report(sleeper.pid)
     time.sleep(60)
 def pid(): return os.getpid()
+def spin(seconds):
+    from lissom.isolate.child import limit_processor_time
+    limit_processor_time(seconds)
+    while True: pass
+def likely_to_go(): return int(open("/proc/self/oom_score_adj").read())
 def die_beside_a_child():
     if os.fork() == 0:
         time.sleep(30)
@@ -240,3 +245,20 @@ def test_a_child_dies_with_its_parent(entries: str, tmp_path: Path) -> None:
     psutil.wait_procs([running], timeout=10)
     sleeper.kill()
     assert not running.is_running() or running.status() == psutil.STATUS_ZOMBIE
+
+
+def test_processor_time_can_be_limited(entries: str) -> None:
+    with pytest.raises(ChildFailed, match="used up its processor time") as caught:
+        call(f"{entries}:spin", {"seconds": 1})
+    assert caught.value.kind == "timeout"
+    child.limit_processor_time(1)  # outside a child it does nothing
+    assert call(f"{entries}:add", {"a": 1}) == 2
+
+
+def test_a_child_may_use_most_of_the_memory_that_is_free() -> None:
+    assert 0 < child.most_memory() < psutil.virtual_memory().total
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a file of Linux")
+def test_a_child_is_ended_first_when_memory_runs_out(entries: str) -> None:
+    assert call(f"{entries}:likely_to_go", {}) == 1000

@@ -1,6 +1,9 @@
 """ONNX Runtime: sessions, errors in its own words, options, profiles, offline fusions."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -210,3 +213,19 @@ def test_where_nothing_is_fused_nothing_is_written(path: Path, tmp_path: Path) -
     out = tmp_path / "out.onnx"
     assert Runtime().optimize(path, out, Target()) == ()
     assert not out.exists()
+
+
+def test_nothing_is_told_to_anybody(path: Path, tmp_path: Path) -> None:
+    """The library keeps an identity and a queue for its reports on disk, where it makes any."""
+    folders = {name: tmp_path / name for name in ("TMPDIR", "HOME", "XDG_CACHE_HOME")}
+    for folder in folders.values():
+        folder.mkdir()
+    code = (
+        "import sys; from pathlib import Path; from lissom.runtime.onnxruntime import Runtime; "
+        "from lissom.runtime.target import Target; Runtime().open(Path(sys.argv[1]), Target())"
+    )
+    kept = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    kept |= {"PYTHONPATH": os.pathsep.join(sys.path)}
+    kept |= {name: str(folder) for name, folder in folders.items()}
+    subprocess.run([sys.executable, "-c", code, str(path)], env=kept, check=True)
+    assert not [file for folder in folders.values() for file in folder.rglob("*")]

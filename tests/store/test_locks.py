@@ -1,9 +1,12 @@
 """Locks: one holder at a time, none after death, no file left."""
 
+import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
+
+import pytest
 
 from lissom.store import locks
 
@@ -63,3 +66,13 @@ def test_the_dead_hold_nothing(tmp_path: Path) -> None:
     holder.stdout.close()
     with locks.held(path):
         assert path.exists()
+
+
+def test_a_lock_is_never_a_link_or_a_pipe(tmp_path: Path) -> None:
+    (tmp_path / "a.lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError, match="symbolic"), locks.held(tmp_path / "a.lock"):
+        pass
+    assert not (tmp_path / "victim").exists()
+    os.mkfifo(tmp_path / "b.lock")
+    with locks.try_hold(tmp_path / "b.lock") as ours:  # what matters is that nobody waits
+        assert ours in {True, False}

@@ -79,7 +79,7 @@ def confined_files(
     total = sum(sizes.values())
     if total > room_bytes:
         raise ModelError(f"the model's external data has {total} bytes, at most {room_bytes} fit")
-    # Some tensors may share their bytes; thousands that do are a small file that grows to a huge one.
+    # Some tensors may share their bytes; thousands that do make a small file grow to a huge one.
     told = sum(piece.size_bytes if piece.length is None else piece.length for piece in pieces)
     if told > _SHARED * total + _FREE_BYTES:
         raise ModelError(

@@ -122,26 +122,36 @@ def load(
     }
     try:
         record = store.remember(
-            "graph.load", inputs, lambda: _canonicalize(path, store, canonical, facts)
+            "graph.load", inputs, lambda: _canonicalize(path, store, canonical, facts, caps)
         )
     except _NotKept as lesser:
         record = lesser.record
     return _open_record(record, store, caps)
 
 
+def _require(holds: bool, otherwise: str) -> None:  # noqa: FBT001
+    """Refuse a record of the store of which something does not hold."""
+    if not holds:
+        raise ModelError(otherwise)
+
+
 def _open_record(record: Any, store: Store, caps: Caps) -> Model:
     """Open what a record names. The store, too, may come from a stranger: nothing is believed."""
     try:
-        told = [record["fingerprint"], *record["history"], *record["notes"]]
-        if not all(isinstance(text, str) for text in told):
-            raise TypeError("its history is no text")
+        _require(
+            all(
+                isinstance(text, str)
+                for text in (record["fingerprint"], *record["history"], *record["notes"])
+            ),
+            "its history is no text",
+        )
         named = record["weights"]
         weights = None if named is None else store.file(FileRef.from_json(named))
         model = store.file(FileRef.from_json(record["model"]))
         layout = read_layout(model, caps)
         size_bytes = 0 if weights is None else weights.stat().st_size
-        if any(piece.end > size_bytes for piece in layout.external):
-            raise ModelError(f"{model} names weights that are not in the store")
+        inside = all(piece.end <= size_bytes for piece in layout.external)
+        _require(inside, f"{model} names weights that are not in the store")
         return open_trusted(model, weights=weights, record=record)
     except (ModelError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         raise StoreError(
@@ -199,7 +209,7 @@ def _moved(tensor: Any, weights: Path) -> Any:
 
 
 def _canonicalize(
-    path: Path, store: Store, canonical: Canonical, facts: FileFacts
+    path: Path, store: Store, canonical: Canonical, facts: FileFacts, caps: Caps
 ) -> dict[str, Any]:
     before = _stamps(path, facts)
     limits = ChildLimits(
@@ -211,13 +221,18 @@ def _canonicalize(
     level: Canonical | None = canonical
     with store.scratch() as folder:
         while True:
-            arguments = {"source": str(path.resolve()), "folder": str(folder), "level": level}
-            arguments |= {"effort": effort}
+            arguments = {
+                "source": str(path.resolve()),
+                "folder": str(folder),
+                "level": level,
+                "effort": effort,
+            }
             try:
                 record = call("lissom.graph.canonical:convert_file", arguments, limits=limits)
                 break
             except ChildFailed as failure:
                 # What took too much at one level takes it at the next as well.
+                effort /= 2
                 spent = failure.kind in {"memory", "timeout"} and level != "none"
                 level = "none" if spent else _WEAKER[level or "none"]
                 lost.append(f"canonicalization ended early ({failure.kind}): {failure}"[:400])
@@ -225,7 +240,8 @@ def _canonicalize(
                     raise ModelError(f"{path} cannot be read safely: {failure}") from failure
         model = store.put_file(folder / "model.onnx", ".onnx")
         weights = store.put_file(folder / "weights.bin", ".bin") if record["weights"] else None
-    if _stamps(path, facts) != before:
+    # Confined and unchanged still, and the very same files all the time in between.
+    if file_facts(path, caps=caps) != facts or _stamps(path, facts) != before:
         raise ModelError(f"{path} changed while it was read; try again when it is complete")
     answer = {
         **record,

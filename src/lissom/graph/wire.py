@@ -247,10 +247,7 @@ class _Walk:
             elif number == 14:
                 is_external = self._number(value, stop) == 1
             elif number in {4, 5, 6, 7, 10, 11}:
-                if number == 6 and stop < 0:
-                    raise self._damaged(value)
-                # a packed list holds at most one number a byte; strings come one a field
-                numbers += stop - value if stop >= 0 and number != 6 else 1
+                numbers += self._most_numbers(number, value, stop)
         self._check_shape(name, dims, kind)
         elements = prod(dims)
         needed = (elements * _BITS.get(kind, 0) + 7) // 8
@@ -260,6 +257,12 @@ class _Walk:
             raise self._lie(name, dims, f"needs {needed} bytes, the file holds {stored}")
         elif stored < 0 and elements > numbers * (2 if _BITS.get(kind, 8) < 8 else 1):
             raise self._lie(name, dims, f"has {elements} elements, the file holds {numbers}")
+
+    def _most_numbers(self, number: int, value: int, stop: int) -> int:
+        """How many numbers a field can hold: one a byte if packed; strings come one a field."""
+        if number == 6 and stop < 0:
+            raise self._damaged(value)
+        return stop - value if stop >= 0 and number != 6 else 1
 
     def _check_shape(self, name: str, dims: list[int], kind: int) -> None:
         if len(dims) > self._caps.rank:

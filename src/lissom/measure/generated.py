@@ -156,7 +156,7 @@ def generated(
 ) -> dict[str, Array]:
     """Invent a feed of the target's batch that the runtime runs; found in a child, then kept.
 
-    A feed whose answers are finite is preferred. This is the first time that a stranger's file runs.
+    A feed whose answers are finite is preferred. A stranger's file runs here first.
 
     Args:
         path: the model's file.

@@ -28,6 +28,7 @@ from lissom.errors import DamagedObject, StoreError
 from lissom.store import locks
 from lissom.store.hashing import Json, sha256_file, sha256_json
 from lissom.store.refs import ArrayRef, FileRef
+from lissom.store.small import read_small
 
 __all__ = ["FORMAT", "ArrayRef", "FileRef", "Store"]
 
@@ -264,9 +265,7 @@ class Store:
     def _check_format(self) -> None:
         path = self.root / "store.json"
         try:
-            if path.exists() and not path.is_file():
-                raise StoreError(f"{path} is not a file; give another folder")
-            found = json.loads(path.read_bytes())["format"]
+            found = json.loads(read_small(path))["format"]
         except FileNotFoundError:
             with self._written(path) as stream:
                 stream.write(json.dumps({"format": FORMAT}).encode() + b"\n")

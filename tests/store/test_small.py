@@ -1,0 +1,25 @@
+import os
+
+import pytest
+
+from lissom.store.small import read_small
+
+
+def test_a_small_file_is_read_whole(tmp_path):
+    (tmp_path / "a").write_bytes(b"12345")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    assert read_small(tmp_path / "a", most_bytes=5) == b"12345"
+    assert read_small(tmp_path / "b") == b"12345"
+    with pytest.raises(OSError, match="more than 4 bytes"):
+        read_small(tmp_path / "a", most_bytes=4)
+    with pytest.raises(OSError):
+        read_small(tmp_path / "b", follow=False)
+    with pytest.raises(FileNotFoundError):
+        read_small(tmp_path / "c")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_refused_at_once(tmp_path, make):
+    make(tmp_path / "odd")
+    with pytest.raises(OSError):
+        read_small(tmp_path / "odd")
