@@ -47,8 +47,8 @@ def test_batches_stay_within_the_values(parts: list[list[float]]) -> None:
     assert min(flat) <= min(joined)
     assert max(joined) <= max(flat)
     middle, (low, high) = module._summary(parts)
-    assert low <= middle <= high
-    assert middle == pytest.approx(float(np.median(flat)))
+    assert 0 < low <= middle <= high
+    assert middle == pytest.approx(float(np.exp(np.median(np.log(flat)))))
 
 
 def coverage(*, correlation: float, between: float) -> float:
@@ -116,3 +116,10 @@ def test_what_cannot_run_is_an_error_in_words(path: Path, store: Store) -> None:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
+
+
+def test_an_interval_of_ratios_stays_positive_however_much_loadings_differ():
+    parts = [[0.3] * 9, [3.0] * 9, [0.3] * 9]
+    _, (low, high) = module._summary(parts)
+    assert 0 < low < 0.3
+    assert high > 0.3

@@ -135,12 +135,7 @@ def quantized_operator(op_type: str, activation: str) -> tuple[bytes, dict[str, 
 
 
 def integer_product(
-    shape: Sequence[int],
-    weight: Sequence[int],
-    activation: str,
-    groups: int = 1,
-    *,
-    weight_zero_point: int = 0,
+    shape: Sequence[int], weight: Sequence[int], activation: str, groups: int = 1
 ) -> bytes:
     """A quantized MatMul (weight [in, out]) or Conv (weight [out, in / groups, kh, kw]).
 
@@ -148,7 +143,7 @@ def integer_product(
     """
     graph = _Graph(activation)
     axis = 1 if len(weight) == 2 else 0
-    inputs = [graph.through_integers("x"), graph.weight(weight, axis, weight_zero_point)]
+    inputs = [graph.through_integers("x"), graph.weight(weight, channel_axis=axis)]
     graph.product(weight, inputs, groups)
     return graph.bytes({"x": shape}, [graph.through_integers("out")])
 
@@ -285,13 +280,13 @@ class _Graph:
         self.node("DequantizeLinear", [f"{name}_q", scale, zero], [f"{name}_dq"])
         return f"{name}_dq"
 
-    def weight(self, shape: Sequence[int], channel_axis: int | None, zero_point: int = 0) -> str:
+    def weight(self, shape: Sequence[int], channel_axis: int | None) -> str:
         values = np.random.default_rng(0).integers(-127, 128, tuple(shape)).astype(np.int8)
         count = () if channel_axis is None else (shape[channel_axis],)
         inputs = [
             self.constant("w_q", values),
             self.constant("w_scale", np.full(count, _SCALE / 100, np.float32)),
-            self.constant("w_zero", np.full(count, zero_point, np.int8)),
+            self.constant("w_zero", np.zeros(count, np.int8)),
         ]
         axis = {} if channel_axis is None else {"axis": channel_axis}
         self.node("DequantizeLinear", inputs, ["w"], **axis)

@@ -227,14 +227,18 @@ def _correlation(parts: Sequence[Sequence[float]]) -> float:
 
 
 def _summary(parts: Sequence[Sequence[float]]) -> tuple[float, tuple[float, float]]:
-    """The median of all values and its 95% interval: over batches, widened by loadings (parts)."""
-    low, high = bootstrap_median(batches(parts), seed=_SEED)
-    middle = float(np.median([value for part in parts for value in part]))
-    between = _between_parts(parts)
+    """The median of all values and its 95% interval: over batches, widened by loadings (parts).
+
+    Times and their ratios are positive, so the interval is found among their logarithms.
+    """
+    logs = [[math.log(value) for value in part] for part in parts]
+    low, high = bootstrap_median(batches(logs), seed=_SEED)
+    middle = float(np.median([value for part in logs for value in part]))
+    between = _between_parts(logs)
     # Batches of unequal size may put the plain median a hair outside.
     below = math.hypot(max(0.0, middle - low), between)
     above = math.hypot(max(0.0, high - middle), between)
-    return middle, (middle - below, middle + above)
+    return math.exp(middle), (math.exp(middle - below), math.exp(middle + above))
 
 
 def _between_parts(parts: Sequence[Sequence[float]]) -> float:

@@ -31,7 +31,7 @@ LIMIT = 512
 """How many calibration samples are run at most: ranges have settled long before."""
 
 _GROUP_BYTES = 128 * 2**20  # outputs that are fetched together
-_FIRST_GROUP = 8  # how many are fetched together while their sizes are unknown
+_FIRST_GROUP = 32  # how many are fetched together while their sizes are unknown
 _LIMITS = ChildLimits(seconds=3600.0)
 _KIND = "evidence"
 _FORMAT = 1

@@ -36,7 +36,6 @@ _PRODUCTS: tuple[tuple[tuple[int, ...], tuple[int, ...], int], ...] = (
 )
 _ENCODER, _CONVOLUTION = _PRODUCTS[1], _PRODUCTS[3]
 _WEIGHT_ONLY = tuple((bits, block) for bits in (4, 8, 2) for block in (16, 32, 64, 128, 256))
-_WIDTHS = (256, 128, 64, 32)  # the gain shrinks with the width
 _GAIN = 1.05  # a probe's ratio below this is noise, not a gain
 
 
@@ -54,7 +53,6 @@ def probe(*, folder: str) -> Json:
         weight_only=_weight_only(bench, notes),
         dynamic_operators=_dynamic_operators(bench, notes),
         float16_compute=_float16_compute(bench, notes),
-        asymmetric_channels=_asymmetric_channels(bench, notes),
         slow_fusions=_slow_fusions(bench, notes),
         notes=tuple(notes),
     )
@@ -202,26 +200,6 @@ def _float16_compute(bench: _Bench, notes: list[str]) -> bool:
         + " x as fast as float32 (MatMul, Conv)"
     )
     return min(gains) > _GAIN
-
-
-def _asymmetric_channels(bench: _Bench, notes: list[str]) -> int | None:
-    """Find from how many channels on a convolution is faster with asymmetric weights.
-
-    Symmetric ones take a kernel of their own, which is not the fastest on every processor.
-    """
-    least = None
-    for channels in _WIDTHS:
-        shape, weight = (1, channels, 14, 14), (channels, channels, 3, 3)
-        gain = bench.gain(
-            probe_models.integer_product(shape, weight, "uint8"),
-            probe_models.integer_product(shape, weight, "uint8", weight_zero_point=1),
-            _feeds(shape),
-        )
-        notes.append(f"asymmetric weights of {_named(shape, weight)}: {gain:.2f} x as fast")
-        if gain <= _GAIN:
-            return least
-        least = channels
-    return least
 
 
 def _slow_fusions(bench: _Bench, notes: list[str]) -> tuple[str, ...]:

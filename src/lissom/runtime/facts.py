@@ -31,8 +31,6 @@ class Facts:
         dynamic_operators: Operators with an integer kernel whose input is quantized at run time,
             and that is faster than the float one.
         float16_compute: Whether arithmetic in float16 is faster than in float32.
-        asymmetric_channels: Convolutions with at least so many input channels (and one group) run
-            faster when their int8 weights have zero points other than 0; None: none does.
         slow_fusions: Names of the runtime's own fusions that cost more time than they save.
         notes: What was measured, in words for the report.
     """
@@ -45,7 +43,6 @@ class Facts:
     dynamic_operators: frozenset[str]
     float16_compute: bool
     absorbed_operators: frozenset[str] = frozenset()
-    asymmetric_channels: int | None = None
     slow_fusions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -69,7 +66,6 @@ class Facts:
             dynamic_operators=frozenset(value["dynamic_operators"]),
             float16_compute=value["float16_compute"],
             absorbed_operators=frozenset(value["absorbed_operators"]),
-            asymmetric_channels=value["asymmetric_channels"],
             slow_fusions=tuple(value["slow_fusions"]),
             notes=tuple(value["notes"]),
         )

@@ -24,6 +24,8 @@ FUSABLE: Final = frozenset({"Erf", "LayerNormalization"})
 RUNTIME_FUSABLE: Final = FUSABLE | {"Tanh", "ReduceMean", "Softmax", "Gelu"}
 """Operators that occur in what a runtime's offline fusions look for."""
 BLOCK_SIZE: Final = 32
+WIDE: Final = 64
+"""Input channels from which some processors multiply asymmetric convolution weights faster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,7 @@ class View:
         facts: of the runtime.
         data: whether there are samples.
         depthwise: whether there are convolutions in which each channel stands alone.
+        wide: whether there are convolutions with many input channels in one group.
     """
 
     operators: frozenset[str]
@@ -83,6 +86,7 @@ class View:
     facts: Facts
     data: bool
     depthwise: bool
+    wide: bool
 
     @property
     def convolutions(self) -> bool:
@@ -138,6 +142,9 @@ def proposals(
         weighted=frozenset(site.op_type for site in weighted),
         facts=facts,
         data=data,
+        wide=any(
+            s.op_type == "Conv" and s.groups == 1 and s.shape[s.in_axis] >= WIDE for s in weighted
+        ),
         depthwise=any(s.groups > 1 and s.shape[s.in_axis] == 1 for s in weighted),
     )
     drafts = [*fusions(view, whole=scope == Scope()), *integers(view), *weights(view)]
@@ -200,6 +207,13 @@ def integers(view: View) -> Iterator[Draft]:
         steps=(*before, ("quantize.static", {"ranges": "mse", "operators": "heavy"}, ())),
         refusal=static,
         rank={"speed": early + 4, "size": 24, "memory": 24, "quality": 25},
+    )
+    yield Draft(
+        name="static-asymmetric",
+        title="8-bit integers, weights of wide convolutions with zero points",
+        steps=(*before, ("quantize.static", {"ranges": "mse", "asymmetric_channels": WIDE}, ())),
+        refusal=static or ("" if view.wide else f"no convolution has {WIDE} input channels"),
+        rank={"speed": early - 1, "size": 27, "memory": 27, "quality": 29},
     )
     narrow = static or ("" if view.depthwise else "there are no depthwise convolutions")
     yield Draft(

@@ -196,4 +196,4 @@ def test_declared_errors(tmp_path):
     with pytest.raises(ValidationError):
         Static(percentile=30.0)
     with pytest.raises(ValidationError):
-        Static(asymmetric_channels=-1)
+        Static(asymmetric_channels=0)

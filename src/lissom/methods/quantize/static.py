@@ -27,7 +27,6 @@ from lissom.methods.protocol import ALREADY, NO_WEIGHTS, SETTINGS, Context, Need
 from lissom.numerics.histogram import Histogram
 from lissom.numerics.quantized import quantize_weight, scale_zero_point
 from lissom.numerics.ranges import Range, minmax, mse, percentile
-from lissom.runtime.facts import Facts
 from lissom.store.store import Store
 
 __all__ = ["Static"]
@@ -83,10 +82,10 @@ class Static:
     asymmetric_channels: Annotated[
         int | None,
         Field(
-            ge=0,
+            ge=1,
             description="Convolutions with at least so many input channels get asymmetric weights, "
-            "which some runtimes multiply faster; null: as measured on this machine; 0: none does.",
-            json_schema_extra={"search": [None]},
+            "which some runtimes multiply faster; null: none does.",
+            json_schema_extra={"search": [None, 64]},
         ),
     ] = None
 
@@ -126,13 +125,11 @@ class Static:
             summary=_summary(placement, candidates, len(skips)),
         )
 
-    def asymmetric(self, site: Site, facts: Facts) -> bool:
+    def asymmetric(self, site: Site) -> bool:
         """Whether the weights of a layer get a zero point."""
         least = self.asymmetric_channels
-        if least is None:
-            least = facts.asymmetric_channels
         plain = site.op_type == "Conv" and site.groups == 1
-        return plain and bool(least) and site.shape[site.in_axis] >= (least or 0)
+        return plain and least is not None and site.shape[site.in_axis] >= least
 
     def range_of(self, histogram: Histogram) -> Range:
         """The range that the integers of a value shall cover."""
@@ -260,7 +257,7 @@ class _Writer:
             axis=site.out_axis,
             bits=_BITS - self._facts.reduce_range,
             input_scale=self._scales[self._scale_of[unit.inputs[0]]][0],
-            symmetric=not self._method.asymmetric(site, self._facts),
+            symmetric=not self._method.asymmetric(site),
         )
         readers = (unit.node.name,)
         edits = [encode(site.weight, integers, readers, self._store)]
