@@ -33,7 +33,7 @@ __all__ = ["FORMAT", "Recipe", "Step", "rebuild"]
 FORMAT = 1
 """The version of the format, under the key `lissom`."""
 
-_LARGEST_BYTES = 1 << 20  # far above any honest recipe, far below what hurts a parser
+_LARGEST_BYTES = 1 << 17  # far above any honest recipe, far below what hurts a parser
 _DEEPEST = 20
 _OPENING = (
     yaml.FlowSequenceStartToken,

@@ -200,3 +200,19 @@ def test_the_walk_agrees_with_the_parser(tmp_path):
         layout = _read(tmp_path, proto)
         assert layout.nodes >= len(onnx.load(tmp_path / "model.onnx").graph.node)
         assert layout.opset == proto.opset_import[0].version
+
+
+def test_functions_that_grow_without_end_are_refused(tmp_path):
+    proto = tiny.mlp()
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("d", 1)]
+    for i in range(30):
+        calls = (("a", "m"), ("m", "b"))
+        inner = [node(f"F{i + 1}", [one], [two], domain="d") for one, two in calls]
+        proto.functions.append(helper.make_function("d", f"F{i}", ["a"], ["b"], inner, opsets))
+    assert _read(tmp_path, proto).functions == 30  # nobody calls them
+    proto.graph.node.append(node("F0", ["x"], ["z"], domain="d"))
+    with pytest.raises(ModelError, match="grows to 1073741827 nodes"):
+        _read(tmp_path, proto)
+    proto.functions[29].node[0].op_type = "F0"
+    with pytest.raises(ModelError, match="call one another"):
+        _read(tmp_path, proto)

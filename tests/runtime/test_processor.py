@@ -1,5 +1,7 @@
 """Reading the processor, from texts of several systems and from this one."""
 
+import os
+
 import pytest
 
 from lissom.runtime import processor
@@ -57,3 +59,17 @@ def test_this_machine() -> None:
     assert here.fingerprint == processor.current().fingerprint
     other = processor.Processor(name=here.name, architecture="x", features=here.features)
     assert other.fingerprint != here.fingerprint
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system cannot bind")
+def test_the_library_sees_every_processor_and_the_binding_stays():
+    before = os.sched_getaffinity(0)
+    one = {max(before)}
+    os.sched_setaffinity(0, one)
+    try:
+        with processor.unbound():
+            seen = os.sched_getaffinity(0)
+        assert os.sched_getaffinity(0) == one
+        assert seen >= before
+    finally:
+        os.sched_setaffinity(0, before)

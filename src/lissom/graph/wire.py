@@ -6,6 +6,7 @@ in C sees it. Field numbers are those of `onnx.proto`.
 """
 
 import mmap
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
@@ -14,6 +15,7 @@ from typing import Final
 
 from lissom.errors import ModelError
 from lissom.graph.describe import is_quantized
+from lissom.graph.growth import MAIN, expanded_nodes
 
 __all__ = ["Caps", "ExternalPiece", "Layout", "read_layout"]
 
@@ -125,6 +127,10 @@ def read_layout(path: Path, caps: Caps) -> Layout:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
+def _called(name: str, domain: str, overload: str) -> str:
+    return f"{'' if domain == 'ai.onnx' else domain}|{name}|{overload}"
+
+
 class _Walk:
     """One walk over the bytes of one file; positions are offsets into it."""
 
@@ -133,10 +139,12 @@ class _Walk:
         self._caps = caps
         self._where = where
         self._layout = Layout()
+        self._calls: Counter[str] = Counter()  # of the main graph, or of the function being walked
 
     def model(self) -> Layout:
         layout = self._layout
         version = ""
+        calls: dict[str, Counter[str]] = {}
         for number, value, end in self._fields(0, len(self._data)):
             if number == 1:
                 layout.ir_version = value
@@ -149,15 +157,20 @@ class _Walk:
                 if layout.has_graph:
                     raise self._damaged(value)
                 layout.has_graph = True
+                self._calls = calls[MAIN] = Counter()
                 self._graph(value, end, 0)
             elif number == 8:
                 self._opset(value, end)
             elif number == 25:
                 layout.functions += 1
-                self._function(value, end)
+                self._calls = Counter()
+                calls.setdefault(self._function(value, end), Counter()).update(self._calls)
         if not layout.has_graph or not layout.ir_version:
             raise ModelError(f"{self._where} is not an ONNX model: it holds no graph")
         layout.producer = f"{layout.producer} {version}".strip()
+        nodes = expanded_nodes(calls, self._where)
+        if nodes > self._caps.nodes:
+            raise ModelError(f"{self._where} grows to {nodes} nodes when its functions are inlined")
         return layout
 
     def _opset(self, start: int, end: int) -> None:
@@ -183,23 +196,31 @@ class _Walk:
             elif number == 15:
                 self._sparse(value, stop)
 
-    def _function(self, start: int, end: int) -> None:
+    def _function(self, start: int, end: int) -> str:
+        """Walk a function and answer the name by which nodes call it."""
+        name = {1: "", 10: "", 13: ""}  # as `_called` takes it
         for number, value, stop in self._fields(start, end):
-            if number == 7:
+            if number in name:
+                name[number] = self._text(value, stop)
+            elif number == 7:
                 self._node(value, stop, 0)
             elif number == 11:
                 self._attribute(value, stop, 0)
+        return _called(*name.values())
 
     def _node(self, start: int, end: int, depth: int) -> None:
         self._layout.nodes += 1
         if self._layout.nodes > self._caps.nodes:
             raise ModelError(f"{self._where} has more than {self._caps.nodes} nodes")
+        name = {4: "", 7: "", 8: ""}  # as `_called` takes it
         for number, value, stop in self._fields(start, end):
-            if number == 4:
-                if not self._layout.quantized and is_quantized(self._text(value, stop)):
-                    self._layout.quantized = True
+            if number in name:
+                name[number] = self._text(value, stop)
             elif number == 5:
                 self._attribute(value, stop, depth)
+        self._calls[_called(*name.values())] += 1
+        if not self._layout.quantized and is_quantized(name[4]):
+            self._layout.quantized = True
 
     def _attribute(self, start: int, end: int, depth: int) -> None:
         seen: set[int] = set()

@@ -88,7 +88,7 @@ class Runtime:
     def facts(self, store: Store) -> Facts:
         """Measure once per processor and version, in a child, and keep it. See the protocol."""
         here = processor.current()
-        inputs = {"version": self.version(), "processor": here.fingerprint, "probe": 1}
+        inputs = {"version": self.version(), "processor": here.fingerprint, "probe": 3}
 
         def compute() -> Json:
             cpus = _one_cpu()
@@ -315,7 +315,8 @@ def _library() -> ModuleType:
     # Since 1.32 its builds tell Microsoft what they run, unless this is set before it is imported.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
-        import onnxruntime
+        with processor.unbound():
+            import onnxruntime
     except ImportError as error:
         raise MissingExtra(
             f"ONNX Runtime cannot be imported: {error}; install it: pip install onnxruntime"
