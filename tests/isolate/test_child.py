@@ -262,3 +262,12 @@ def test_a_child_may_use_most_of_the_memory_that_is_free() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="a file of Linux")
 def test_a_child_is_ended_first_when_memory_runs_out(entries: str) -> None:
     assert call(f"{entries}:likely_to_go", {}) == 1000
+
+
+def test_without_a_limit_most_of_the_free_memory_is_one(
+    entries: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "most_memory", lambda: 100 << 20)
+    with pytest.raises(ChildFailed, match="100 MiB is its limit") as caught:
+        call(f"{entries}:eat", {"mebibytes": 300})
+    assert caught.value.kind == "memory"

@@ -43,7 +43,8 @@ class ChildLimits:
     Attributes:
         seconds: Wall-clock time until it is killed.
         memory_bytes: Resident memory, its own children's included, above which it is killed; None
-            for no limit. It is watched rather than reserved: runtimes reserve far more than they
+            for most of what is free when it starts (its own children not counted, so that watching
+            costs nothing). It is watched rather than reserved: runtimes reserve far more than they
             touch, so a limit on address space would refuse harmless models.
         cpus: The processors it is pinned to, where the system can; None for all.
     """
@@ -159,6 +160,7 @@ class _Child:
 
     def __init__(self, request: str, words: IO[bytes]) -> None:
         self._words = words
+        self._most_bytes = most_memory()
         self._messages: queue.SimpleQueue[_Message | None] = queue.SimpleQueue()
         # -P: a module in the current folder must not be taken for a library. The script itself
         # takes over this process's search path.
@@ -243,19 +245,19 @@ class _Child:
     def _check_memory(self, entry: str, limits: ChildLimits) -> None:
         import psutil
 
-        if limits.memory_bytes is None:
-            return
+        most_bytes = limits.memory_bytes or self._most_bytes
         used_bytes = 0
         try:
             leader = psutil.Process(self.process.pid)
-            for process in (leader, *leader.children(recursive=True)):
+            others = leader.children(recursive=True) if limits.memory_bytes is not None else []
+            for process in (leader, *others):
                 used_bytes += process.memory_info().rss
         except psutil.Error:
             return  # Gone between two looks: the end of its pipe tells the rest.
-        if used_bytes > limits.memory_bytes:
+        if used_bytes > most_bytes:
             raise ChildFailed(
                 f"{entry} was stopped: it used {used_bytes / 2**20:.0f} MiB of memory, and "
-                f"{limits.memory_bytes / 2**20:.0f} MiB is its limit",
+                f"{most_bytes / 2**20:.0f} MiB is its limit",
                 "memory",
                 self._last_words(),
             )
