@@ -27,14 +27,16 @@ from lissom.methods import registry
 from lissom.methods.protocol import Context, Plan
 from lissom.methods.runner import apply
 from lissom.methods.scope import Scope
+from lissom.store.small import read_small
 
-__all__ = ["FORMAT", "Recipe", "Step", "rebuild"]
+__all__ = ["FORMAT", "Recipe", "Step", "plain_yaml", "rebuild"]
 
 FORMAT = 1
 """The version of the format, under the key `lissom`."""
 
 _LARGEST_BYTES = 1 << 17  # far above any honest recipe, far below what hurts a parser
 _DEEPEST = 20
+_LONGEST_WORD = 1000  # not in quotes; a number of base 60 ("1:1:1...") takes quadratic time
 _OPENING = (
     yaml.FlowSequenceStartToken,
     yaml.FlowMappingStartToken,
@@ -83,7 +85,7 @@ class Recipe:
 
     name: str = Field(default="recipe", pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=100)
     steps: tuple[Step, ...] = ()
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=1 << 63)
     preprocessing: dict[str, Any] | None = None
 
     def check(self) -> None:
@@ -145,16 +147,10 @@ class Recipe:
         Raises:
             RecipeError: the text is no YAML, uses aliases, is nested too deep, or is no recipe.
         """
-        if len(text.encode(errors="replace")) > _LARGEST_BYTES:
-            raise RecipeError(f"{where}: it is larger than {_LARGEST_BYTES} bytes")
         try:
-            problem = _harm(text)
-            values = None if problem else yaml.safe_load(text)
-        # A date of month 13 or a number of 5000 digits fails inside the parser, as plain Python.
-        except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:
-            raise RecipeError(f"{where}: it is not YAML: {error}") from error
-        if problem:
-            raise RecipeError(f"{where}: {problem}")
+            values = plain_yaml(text)
+        except ValueError as error:
+            raise RecipeError(f"{where}: {error}") from error
         return cls.from_json(values, where)
 
     @classmethod
@@ -165,9 +161,30 @@ class Recipe:
             RecipeError: the file cannot be read or holds no recipe.
         """
         try:
-            return cls.from_yaml(path.read_text(encoding="utf-8"), str(path))
+            text = read_small(path, most_bytes=_LARGEST_BYTES).decode()
+            return cls.from_yaml(text, str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise RecipeError(f"{path} cannot be read: {error}") from error
+
+
+def plain_yaml(text: str) -> Any:
+    """Read YAML that may come from a stranger: values only, and few.
+
+    Raises:
+        ValueError: it is no YAML, too large, or uses what makes a parser slow or a text enormous;
+            the message says which.
+    """
+    if len(text.encode(errors="replace")) > _LARGEST_BYTES:
+        raise ValueError(f"it is larger than {_LARGEST_BYTES} bytes")
+    try:
+        problem = _harm(text)
+        values = None if problem else yaml.safe_load(text)
+    # A date of month 13 or a number of 5000 digits fails inside the parser, as plain Python.
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:
+        raise ValueError(f"it is not YAML: {error}") from error
+    if problem:
+        raise ValueError(problem)
+    return values
 
 
 def _harm(text: str) -> str | None:
@@ -176,6 +193,8 @@ def _harm(text: str) -> str | None:
     for token in yaml.scan(text):
         if isinstance(token, yaml.AliasToken):
             return "aliases (*name) are not allowed"
+        if isinstance(token, yaml.ScalarToken) and token.plain and len(token.value) > _LONGEST_WORD:
+            return f"it has a word of more than {_LONGEST_WORD} letters; put text in quotes"
         depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
         if depth > _DEEPEST:
             return f"it is nested more than {_DEEPEST} levels deep"

@@ -1,8 +1,14 @@
 """Recipes that grow, that name code, and that are no text at all."""
 
+import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from lissom.errors import InputError
+from lissom.measure.images import Preprocessing
 from lissom.recipe import Recipe
+from lissom.search.opening import read_mapping
 from tests.hostile.case import Case
 from tests.hostile.graph_cases import NAMES
 
@@ -52,6 +58,7 @@ TEXTS = {
     "a seed of NaN": "lissom: 1\nseed: .nan\nsteps: []\n",
     "a date that is none": "lissom: 1\nseed: 2001-99-99\nsteps: []\n",
     "a number of base 60": "lissom: 1\nseed: " + "1:" * 2000 + "1\nsteps: []\n",
+    "a number of base 60 without end": "lissom: 1\nseed: " + "1:" * 60_000 + "1\n",
     "a key of a list": "lissom: 1\n? [a, b]\n: c\n",
     "a key twice": "lissom: 1\nlissom: 2\nsteps: []\n",
     "two documents": "lissom: 1\n---\nlissom: 1\n",
@@ -69,11 +76,47 @@ TEXTS = {
 }
 
 
+def truncate(path: Path, size: int) -> None:
+    with path.open("wb") as stream:
+        stream.truncate(size)
+
+
+PLACES: dict[str, Callable[[Path], object]] = {
+    "a pipe": os.mkfifo,
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "a folder": lambda path: path.mkdir(),
+    "nothing": lambda path: None,
+    "10 GB": lambda path: truncate(path, 10 << 30),
+}
+
+
+def placed(name: str, make: Callable[[Path], object]) -> Case:
+    def write(folder: Path) -> Path:
+        path = folder / "hostile.yaml"
+        make(path)
+        return path
+
+    return Case(kind="recipes", name=f"at {name}", write=write, read=read_recipe, refused=True)
+
+
+def read_preprocessing(path: Path, aside: Path) -> object:
+    """Read the file as the one that says how images are prepared."""
+    try:
+        return Preprocessing.from_json(read_mapping(path))
+    except InputError as error:
+        # what it holds is judged without its name
+        raise type(error)(f"{path.name}: {error}") from error
+
+
 def cases() -> list[Case]:
     found = [case(name, text.encode()) for name, text in TEXTS.items()]
     found += [
         case("not UTF-8", b"\xff\xfe\x00lissom"),
         case("2 MB", b"a" * (2 << 20)),
+    ]
+    found += [placed(name, make) for name, make in PLACES.items()]
+    found += [
+        replace(one, kind="preprocessing files", read=read_preprocessing) for one in list(found)
     ]
     for name, text in NAMES.items():
         kept = text.replace("\0", "").replace("\n", " ")
@@ -84,14 +127,10 @@ def cases() -> list[Case]:
     return found
 
 
-HARMLESS = {"a number of base 60"}
-
-
 def case(name: str, content: bytes) -> Case:
     def write(folder: Path) -> Path:
         path = folder / "hostile.yaml"
         path.write_bytes(content)
         return path
 
-    refused = name not in HARMLESS
-    return Case(kind="recipes", name=name, write=write, read=read_recipe, refused=refused)
+    return Case(kind="recipes", name=name, write=write, read=read_recipe, refused=True)

@@ -13,6 +13,7 @@ from tests.hostile import (
     graph_cases,
     image_cases,
     recipe_cases,
+    result_cases,
     sample_cases,
     store_cases,
     wire_cases,
@@ -28,6 +29,7 @@ ROOMS = (
     sample_cases,
     image_cases,
     recipe_cases,
+    result_cases,
     store_cases,
 )
 CASES = [case for room in ROOMS for case in room.cases()] + bomb_cases.run_cases()
@@ -53,9 +55,9 @@ def prepared(case: Case, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def untouched(case: Case, root: Path) -> dict[str, tuple[int, ...]]:
-    """What must be the same afterwards; a store is there to be written."""
+    """What must be the same afterwards; a store and results are there to be written."""
     store = str(root / "given" / "hostile") + os.sep
-    inside = case.kind == "stores"
+    inside = case.kind in {"stores", "results"}
     return {
         path: look
         for folder in ("given", "outside", "temporary", "here")

@@ -23,11 +23,13 @@ from typing import Any, Final
 from lissom.errors import OutputError
 from lissom.store import locks
 from lissom.store.hashing import sha256_file, sha256_json
+from lissom.store.small import read_small
 
 __all__ = ["Folder", "write_bytes", "write_copy"]
 
 FORMAT: Final = 1
 RUN: Final = "run.json"
+_RUN_BYTES: Final = 16 << 20
 MODEL: Final = "model.onnx"
 
 
@@ -61,6 +63,8 @@ class Folder:
         with as_output_error(folder.root):
             folder.claim()
             lock = folder.root / ".lock"
+            if lock.is_symlink():
+                raise OutputError(f"{lock} is a link; results are not written through links")
             lock.touch()
             holding = locks.try_hold(lock)
             ours = holding.__enter__()
@@ -120,11 +124,14 @@ class Folder:
         if not os.path.lexists(path):
             return None
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            found = json.loads(read_small(path, most_bytes=_RUN_BYTES, follow=False))
+        except (OSError, ValueError, RecursionError) as error:
             raise OutputError(f"{path} cannot be read; give another -o") from error
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise OutputError(f"{path} was not written by this version; give another -o")
+        seconds, delivered = found.get("seconds"), found.get("delivered")
+        if not isinstance(seconds, int | float) or not isinstance(delivered, list):
+            raise OutputError(f"{path} is damaged; give another -o, or remove it")
         return found
 
     def note(self, *, seconds: float, finished: bool, delivered: Iterable[str]) -> None:

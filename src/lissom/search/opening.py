@@ -19,10 +19,12 @@ from lissom.graph.save import save
 from lissom.measure.generated import latency_feed
 from lissom.measure.parity import parity
 from lissom.measure.samples import Samples
+from lissom.recipe import plain_yaml
 from lissom.runtime import registry
 from lissom.runtime.target import Target
 from lissom.search.job import Opened
 from lissom.store.hashing import sha256_arrays, sha256_file
+from lissom.store.small import read_small
 from lissom.store.store import Store
 
 __all__ = ["Data", "default_store", "open_model"]
@@ -196,11 +198,9 @@ def read_mapping(path: Path) -> Mapping[str, Any]:
     Raises:
         OptionError: it cannot be read, or holds something else.
     """
-    import yaml
-
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        found = plain_yaml(read_small(path).decode())
+    except (OSError, ValueError) as error:
         raise OptionError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict):
         raise OptionError(f"{path} holds no settings; write lines such as 'width: 224'")
