@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from lissom import cli
+from lissom.cli.app import app
 from lissom.methods import registry
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -94,7 +94,7 @@ def _code(value: Any) -> str:
 
 def commands_page() -> str:
     """Every command: what it does, its arguments and options."""
-    group: Any = typer.main.get_command(cli.app)
+    group: Any = typer.main.get_command(app)
     parts = [_COMMANDS_HEAD]
     for name, command in group.commands.items():
         given = [p for p in command.params if p.name != "help"]

@@ -14,7 +14,7 @@ import pytest
 import typer
 import yaml
 
-from lissom import cli
+from lissom.cli.app import app
 from lissom.demo.files import paths
 from lissom.recipe import Recipe
 from tests.house import ROOT
@@ -94,7 +94,7 @@ def test_decisions_are_numbered_and_whole():
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_and_their_options_exist(page):
-    group: Any = typer.main.get_command(cli.app)
+    group: Any = typer.main.get_command(app)
     for line in (line for block in blocks(page, "sh") for line in block.splitlines()):
         words = shlex.split(line, comments=True)
         if not words or words[0] != "lissom":

@@ -27,7 +27,7 @@ def test_importing_loads_nothing_heavy() -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys\nsys.argv = ['lissom', '--help']\nfrom lissom.cli import main\n"
+        "import sys\nsys.argv = ['lissom', '--help']\nfrom lissom.cli.app import main\n"
         "try:\n    main()\nexcept SystemExit:\n"
         "    print('LOADED', *{n.split('.')[0] for n in sys.modules})"
     )

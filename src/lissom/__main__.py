@@ -1,5 +1,5 @@
 """`python -m lissom`: the command line."""
 
-from lissom.cli import main
+from lissom.cli.app import main
 
 main()

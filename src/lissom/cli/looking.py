@@ -1,0 +1,118 @@
+"""The commands that look and change nothing: inspect, measure, compare, version."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lissom.cli.options import (
+    AsJson,
+    Batch,
+    DataPath,
+    Labels,
+    Metric,
+    Model,
+    OriginalQuality,
+    Preprocessing,
+    StorePath,
+    TargetName,
+    Threads,
+    judge_of,
+    samples,
+    target_of,
+)
+from lissom.cli.screen import guarded, show
+
+__all__ = ["compare", "inspect", "measure", "version"]
+
+
+def inspect(
+    model: Model,
+    data: DataPath = None,
+    preprocessing: Preprocessing = None,
+    target: TargetName = "onnxruntime",
+    threads: Threads = 1,
+    batch: Batch = 1,
+    store: StorePath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a model holds, what it computes, and where its time goes on this machine."""
+    with guarded():
+        from lissom import api
+        from lissom.report import verbs
+
+        found = api.inspect(
+            model,
+            samples(data, None, preprocessing),
+            target=target_of(target, threads, batch),
+            store=store,
+        )
+        show(found, verbs.inspection_lines, as_json=as_json)
+
+
+def measure(
+    model: Model,
+    data: DataPath = None,
+    labels: Labels = None,
+    preprocessing: Preprocessing = None,
+    metric: Metric = None,
+    target: TargetName = "onnxruntime",
+    threads: Threads = 1,
+    batch: Batch = 1,
+    store: StorePath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure latency, throughput, size and peak memory; quality where there are labels."""
+    with guarded():
+        from lissom import api
+        from lissom.report import verbs
+
+        found = api.measure(
+            model,
+            samples(data, labels, preprocessing),
+            target=target_of(target, threads, batch),
+            judge=judge_of(metric, None),
+            store=store,
+        )
+        show(found, verbs.measured_lines, as_json=as_json)
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(help="The reference model.", metavar="A")],
+    second: Annotated[Path, typer.Argument(help="The other model.", metavar="B")],
+    data: DataPath = None,
+    labels: Labels = None,
+    preprocessing: Preprocessing = None,
+    metric: Metric = None,
+    original_quality: OriginalQuality = None,
+    target: TargetName = "onnxruntime",
+    threads: Threads = 1,
+    batch: Batch = 1,
+    store: StorePath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare B with A: speed from one interleaved run, size, memory, quality."""
+    with guarded():
+        from lissom import api
+        from lissom.report import verbs
+
+        found = api.compare(
+            first,
+            second,
+            samples(data, labels, preprocessing),
+            target=target_of(target, threads, batch),
+            judge=judge_of(metric, original_quality),
+            store=store,
+        )
+        show(found, verbs.comparison_lines, as_json=as_json)
+
+
+def version() -> None:
+    """Show the versions of Lissom and of what it runs on."""
+    with guarded():
+        from lissom.measure.environment import current
+
+        here = current()
+        typer.echo(f"lissom {here.lissom}, Python {here.python}")
+        for name, number in here.runtimes.items():
+            typer.echo(f"{name} {number}")
