@@ -4,15 +4,19 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 
 import lissom
+from lissom import api
 from lissom.errors import OptionError, OutputError, RecipeError
+from lissom.graph.load import file_facts
 from lissom.methods.scope import Scope
 from lissom.search import assess
+from lissom.search.origin import Origin
 from lissom.search.progress import Event
 from tests.search.trial import recipe, write_cnn
 
@@ -201,3 +205,130 @@ def test_a_recipe_file_must_be_one(place: Place, tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text("lissom: 1\nsteps: [{method: no.such}]\n")
     with pytest.raises(RecipeError, match=r"no\.such"):
         lissom.apply(tmp_path / "r.yaml", place.model, out=tmp_path / "o.onnx", store=place.store)
+
+
+def test_the_measurement_chooses_a_place_and_the_folder_says_which(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = lissom.Places(first=lissom.Target(), threads=(2,))
+    result = lissom.compress(
+        place.model,
+        place.samples,
+        limits=lissom.Limits(max_drop=1.0),
+        target=wide,
+        out=tmp_path / "out",
+        settings=settings(place),
+    )
+    names = [one.name for one in result.candidates]
+    assert names == ["half", "original@2-threads", "half@2-threads"]
+    two = result.candidate("half@2-threads")
+    assert (two.target.threads, two.recipe.name) == (2, "half")
+    assert two.file == result.candidate("half").file
+    assert two.failed is None
+    kept = result.candidate("original@2-threads")
+    assert kept.sha256 == result.model.sha256
+    asked: list[lissom.Target] = []
+
+    def measured(opened: Any, *_: object) -> None:
+        asked.append(opened.target)
+
+    written = json.loads((tmp_path / "out" / "result.json").read_text())
+    monkeypatch.setattr(api, "measure_model", measured)
+    for entry in written["front"]:
+        if entry["path"] is None:
+            continue
+        lissom.measure(tmp_path / "out" / entry["path"], store=place.store)
+        assert asked[-1].threads == entry["target"]["threads"]
+        assert dict(asked[-1].options) == entry["target"]["options"]
+        lissom.measure(
+            tmp_path / "out" / entry["path"], target=lissom.Target(threads=3), store=place.store
+        )
+        assert asked[-1].threads == 3
+    lissom.measure(place.model, store=place.store)
+    assert asked[-1].threads == 1
+
+
+def test_what_was_delivered_is_compared_as_it_was_measured(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = lissom.Target(threads=2)
+
+    def origin(path: Path, sha256: str) -> Origin | None:
+        if path == place.model:
+            return None
+        return Origin(
+            folder=tmp_path, name="fast", original_sha256=file_facts(place.model).sha256,
+            target=there, reference=lissom.Target(batch=2), goal="speed", limits=lissom.Limits(),
+            drop=None, speedup=None, fingerprint=None, metric=None, original_quality=None,
+        )  # fmt: skip
+
+    asked: list[tuple[lissom.Target, object]] = []
+
+    def compared(opened: Any, *_: object, target: object) -> None:
+        asked.append((opened.target, target))
+
+    other = tmp_path / "other.onnx"
+    other.write_bytes(place.model.read_bytes())
+    monkeypatch.setattr(api, "origin_of", origin)
+    monkeypatch.setattr(api, "compare_models", compared)
+    lissom.compare(place.model, other, store=place.store)
+    assert (asked[0][0].batch, asked[0][1]) == (2, there)
+    lissom.compare(place.model, other, store=place.store, target=lissom.Target(threads=3))
+    assert asked[1][0].threads == 3
+    assert asked[1][1] == lissom.Target(threads=3)
+
+
+def test_what_was_delivered_is_verified_on_new_samples(place: Place, tmp_path: Path) -> None:
+    result = lissom.compress(
+        place.model,
+        place.samples,
+        limits=lissom.Limits(goal="size", max_drop=0.02),
+        out=tmp_path / "out",
+        settings=settings(place),
+    )
+    assert result.chosen.certificates[0].verdict == "too few samples"
+    written = json.loads((tmp_path / "out" / "result.json").read_text())
+    (entry,) = [one for one in written["front"] if one["name"] == written["chosen"]]
+    assert entry["certificates"][0]["sentence"].startswith("Too few samples")
+    assert result.delivered is not None
+    new = np.random.default_rng(7).standard_normal((300, 3, 8, 8)).astype(np.float32)
+    both = np.concatenate([new, np.load(place.samples)["image"]])
+    found = lissom.verify(result.delivered, place.model, {"image": both}, store=place.store)
+    assert isinstance(found, lissom.Verification)
+    assert (found.count, found.left_out) == (300, 120)
+    assert found.limits.max_drop == 0.02
+    assert found.held
+    again = lissom.verify(
+        result.delivered,
+        place.model,
+        place.samples,
+        limits=lissom.Limits(max_drop=0.001),
+        target=lissom.Target(threads=2),
+        store=place.store,
+    )
+    assert again.verdict == "too few samples"
+    assert again.target.threads == 2
+    assert "nothing new" in again.notes[0]
+
+
+def test_only_what_is_certified_is_delivered_where_that_is_asked(
+    place: Place, tmp_path: Path
+) -> None:
+    result = lissom.compress(
+        place.model,
+        place.samples,
+        limits=lissom.Limits(goal="size", max_drop=0.02, certified=True),
+        out=tmp_path / "out",
+        settings=settings(place),
+    )
+    assert (result.choice.name, result.choice.met) == ("original", True)
+    assert "more samples would decide it" in result.choice.reasons[0]
+    easy = lissom.compress(
+        place.model,
+        place.samples,
+        limits=lissom.Limits(goal="size", max_drop=0.9, certified=True),
+        out=tmp_path / "easy",
+        settings=settings(place),
+    )
+    assert easy.choice.name == "half"
+    assert easy.chosen.certificates[0].held

@@ -170,6 +170,33 @@ def test_examples_run(script, workplace):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_deployment_code_opens_a_model(runtime, workplace):
+    pytest.importorskip(runtime)
+    (workplace / "small").mkdir()
+    shutil.copy(paths().model, workplace / "small" / "model.onnx")
+    page = ROOT / "docs" / "questions" / "deploy.md"
+    (program,) = [block for block in blocks(page, "python") if f"import {runtime}" in block]
+    ended = run(program, workplace)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_both_readmes_show_the_same_commands_and_results():
+    english, chinese = ((ROOT / name).read_text() for name in ("README.md", "README.zh-CN.md"))
+    number = re.compile(r"\d+\.\d+x")
+    table = "<!-- RESULT: begin -->.*<!-- RESULT: end -->"
+    shown = [
+        number.findall(re.search(table, text, re.DOTALL).group()) for text in (english, chinese)
+    ]
+    assert shown[0] == shown[1]
+    commands = [
+        [line.split()[1] for block in blocks(ROOT / name, "sh") for line in block.splitlines()]
+        for name in ("README.md", "README.zh-CN.md")
+    ]
+    assert set(commands[1]) <= set(commands[0])
+
+
+@pytest.mark.slow
 def test_commands_of_the_tutorial_run(workplace):
     page = ROOT / "docs" / "tutorials" / "first-compression.md"
     for line in (line for block in blocks(page, "sh") for line in block.splitlines()):

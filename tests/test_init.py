@@ -9,7 +9,7 @@ import pytest
 
 import lissom
 
-HEAVY = {"onnx", "onnx_ir", "onnxruntime", "onnxscript", "scipy", "torch", "plotly", "numpy"}
+HEAVY = {"onnx", "onnx_ir", "onnxruntime", "onnxscript", "scipy", "torch", "numpy"}
 ROOT = Path(__file__).parents[1]
 
 

@@ -129,3 +129,12 @@ def test_a_target_that_names_nothing_is_refused(tmp_path):
 def test_a_recipe_made_in_python_is_checked_before_anything_runs(tmp_path):
     with pytest.raises(RecipeError, match="step 1"):
         built(Recipe(steps=(Step(method="quantize.none"),)), tmp_path)
+
+
+def test_a_recipe_says_for_which_runtime_it_was_made():
+    made = Recipe(name="there", steps=(), runtime="openvino")
+    assert "runtime: openvino" in made.to_yaml()
+    assert Recipe.from_yaml(made.to_yaml()) == made
+    assert "runtime" not in Recipe(name="here", steps=()).to_yaml()
+    with pytest.raises(RecipeError, match="runtime 'tvm' is not known; choose one of: onnxruntime"):
+        Recipe.from_yaml("lissom: 1\nname: x\nruntime: tvm\nsteps: []")

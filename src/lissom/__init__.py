@@ -14,40 +14,59 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lissom.api import Data, Settings, apply, compare, compress, inspect, load, measure
+    from lissom.api import (
+        Data,
+        Settings,
+        apply,
+        compare,
+        compress,
+        doctor,
+        inspect,
+        load,
+        measure,
+        verify,
+    )
     from lissom.errors import LissomError
     from lissom.measure.judge import Judge
     from lissom.recipe import Recipe, Step
     from lissom.runtime.target import Target
     from lissom.search.candidate import Candidate
     from lissom.search.comparison import Comparison, Measured
+    from lissom.search.doctor import Diagnosis
     from lissom.search.inspection import Inspection
     from lissom.search.limits import Limits
+    from lissom.search.places import Places
     from lissom.search.progress import Event
     from lissom.search.result import Result
+    from lissom.search.verification import Verification
 
 __all__ = [
     "Candidate",
     "Comparison",
     "Data",
+    "Diagnosis",
     "Event",
     "Inspection",
     "Judge",
     "Limits",
     "LissomError",
     "Measured",
+    "Places",
     "Recipe",
     "Result",
     "Settings",
     "Step",
     "Target",
+    "Verification",
     "__version__",
     "apply",
     "compare",
     "compress",
+    "doctor",
     "inspect",
     "load",
     "measure",
+    "verify",
 ]
 
 __version__ = "0.1.0"
@@ -56,22 +75,27 @@ _HOMES = {
     "Candidate": "lissom.search.candidate",
     "Comparison": "lissom.search.comparison",
     "Data": "lissom.api",
+    "Diagnosis": "lissom.search.doctor",
     "Event": "lissom.search.progress",
     "Inspection": "lissom.search.inspection",
     "Judge": "lissom.measure.judge",
     "Limits": "lissom.search.limits",
     "LissomError": "lissom.errors",
     "Measured": "lissom.search.comparison",
+    "Places": "lissom.search.places",
     "Recipe": "lissom.recipe",
     "Result": "lissom.search.result",
     "Settings": "lissom.api",
     "Step": "lissom.recipe",
     "Target": "lissom.runtime.target",
+    "Verification": "lissom.search.verification",
     "apply": "lissom.api",
     "compare": "lissom.api",
     "compress": "lissom.api",
+    "doctor": "lissom.api",
     "inspect": "lissom.api",
     "load": "lissom.api",
+    "verify": "lissom.api",
 }
 
 

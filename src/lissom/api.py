@@ -1,4 +1,4 @@
-"""The verbs of the library: inspect, compress, measure, compare, apply, load.
+"""The verbs of the library: inspect, compress, measure, compare, verify, apply, doctor, load.
 
 Quiet by default; a progress callback hears of every stage. Errors are `lissom.LissomError` and its
 kinds: what was given wrongly is an `InputError`.
@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lissom.errors import MethodError, OptionError, OutputError, RecipeError
+from lissom.errors import MethodError, OptionError, OutputError
+from lissom.graph.load import file_facts
 from lissom.graph.model import Model
 from lissom.graph.save import save
 from lissom.measure import environment
@@ -18,25 +19,39 @@ from lissom.methods.scope import Scope
 from lissom.recipe import Recipe, rebuild
 from lissom.report import document, page
 from lissom.runtime import registry
-from lissom.runtime.facts import Facts
 from lissom.runtime.target import Target
 from lissom.search.assess import unmeasured_original
 from lissom.search.build import context, provenance
-from lissom.search.candidate import ORIGINAL
 from lissom.search.comparison import Comparison, Measured, compare_models, measure_model
 from lissom.search.compose import Found, compose
-from lissom.search.folder import Folder, write_bytes
+from lissom.search.doctor import Diagnosis, diagnose
+from lissom.search.folder import Folder
 from lissom.search.inspection import Inspection, inspect_model
 from lissom.search.job import Job, Opened
 from lissom.search.limits import Limits
 from lissom.search.opening import Data, default_store, open_model
+from lissom.search.origin import origin_of
+from lissom.search.phases import planned
+from lissom.search.places import Places
 from lissom.search.progress import Event, Progress, silent
-from lissom.search.proposals import Proposal, Proposals, proposals
+from lissom.search.proposals import Proposals
 from lissom.search.result import NotTried, Result
 from lissom.search.run import run
+from lissom.search.verification import Asked, Verification, verify_model
 from lissom.store.store import Store
 
-__all__ = ["Data", "Settings", "apply", "compare", "compress", "inspect", "load", "measure"]
+__all__ = [
+    "Data",
+    "Settings",
+    "apply",
+    "compare",
+    "compress",
+    "doctor",
+    "inspect",
+    "load",
+    "measure",
+    "verify",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +84,7 @@ def compress(
     samples: Any = None,
     *,
     limits: Limits = NO_LIMITS,
-    target: Target = HERE,
+    target: Target | Places = HERE,
     judge: Judge = INFERRED,
     out: Path | str | None = None,
     settings: Settings = DEFAULTS,
@@ -82,7 +97,8 @@ def compress(
         samples: inputs of the model (a path, a mapping, feeds: see `Data`), or a `Data` with
             labels; None does what needs none and does not measure quality.
         limits: goal and limits; the drop is limited to 1% when nothing is said.
-        target: runtime, threads and batch.
+        target: runtime, threads and batch; or several places, of which the measurement chooses
+            (`Places.find("auto", None)`: every runtime installed, any number of threads).
         judge: how quality is told; inferred from the original's outputs by default.
         out: a new folder, or a path ending in `.onnx` for the chosen model with the rest beside
             it; None takes `<model>-lissom` in the current folder. The same run is continued.
@@ -99,7 +115,8 @@ def compress(
     """
     path = Path(model)
     progress(Event(stage="load"))
-    opened = opened_at(path, samples, target, settings.store)
+    places = Places.of(target)
+    opened = opened_at(path, samples, places.first, settings.store)
     job = Job(
         opened=opened,
         limits=limits.with_default_drop(data=opened.samples is not None),
@@ -107,11 +124,13 @@ def compress(
         scope=settings.scope,
         recipe=settings.recipe,
         seed=settings.seed,
+        places=places,
     )
     check_scope(job)
-    facts = registry.load(target.runtime).facts(opened.store)
+    names = [place.target.runtime for place in places.runtimes]
+    facts = {name: registry.load(name).facts(opened.store) for name in names}
     here = environment.current()
-    tried = to_try(job, facts)
+    tried = planned(job, facts)
     if settings.dry_run:
         return dry(job, tried, here)
     place = Path(out) if out is not None else Path(f"{path.stem}-lissom")
@@ -122,27 +141,32 @@ def compress(
 
 
 def inspect(
-    model: Path | str, samples: Any = None, *, target: Target = HERE, store: Path | None = None
+    model: Path | str,
+    samples: Any = None,
+    *,
+    target: Target | None = None,
+    store: Path | None = None,
 ) -> Inspection:
     """Look at what a model holds, what it computes, and where its time goes on this machine.
 
     Args:
         model: an ONNX file.
         samples: see `compress`; None uses generated inputs.
-        target: runtime, threads and batch.
+        target: runtime, threads and batch; None takes what the result beside the model says.
         store: where results are remembered; None takes the user's cache folder.
 
     Raises:
         InputError: the model or the samples cannot be used.
     """
-    return inspect_model(opened_at(Path(model), samples, target, store))
+    path = Path(model)
+    return inspect_model(opened_at(path, samples, meant_for(path, target), store))
 
 
 def measure(
     model: Path | str,
     samples: Any = None,
     *,
-    target: Target = HERE,
+    target: Target | None = None,
     judge: Judge = INFERRED,
     store: Path | None = None,
 ) -> Measured:
@@ -151,7 +175,7 @@ def measure(
     Args:
         model: an ONNX file.
         samples: see `compress`; None uses generated inputs.
-        target: runtime, threads and batch.
+        target: runtime, threads and batch; None takes what the result beside the model says.
         judge: how quality is told.
         store: where results are remembered; None takes the user's cache folder.
 
@@ -159,7 +183,8 @@ def measure(
         InputError: the model or the samples cannot be used.
         MeasurementError: the runtime cannot run the model.
     """
-    return measure_model(opened_at(Path(model), samples, target, store), judge)
+    path = Path(model)
+    return measure_model(opened_at(path, samples, meant_for(path, target), store), judge)
 
 
 def compare(
@@ -167,7 +192,7 @@ def compare(
     second: Path | str,
     samples: Any = None,
     *,
-    target: Target = HERE,
+    target: Target | None = None,
     judge: Judge = INFERRED,
     store: Path | None = None,
 ) -> Comparison:
@@ -177,7 +202,8 @@ def compare(
         first: the reference, an ONNX file.
         second: the other, with the same inputs and outputs.
         samples: see `compress`; without them quality is not compared.
-        target: runtime, threads and batch.
+        target: where both run; None runs each as the result beside it says, and the original of
+            the second as in the run that made it.
         judge: how quality is told.
         store: where results are remembered; None takes the user's cache folder.
 
@@ -185,7 +211,48 @@ def compare(
         InputError: a model or the samples cannot be used, or the models' ports differ.
         MeasurementError: the runtime cannot run one of them.
     """
-    return compare_models(opened_at(Path(first), samples, target, store), Path(second), judge)
+    path, other = Path(first), Path(second)
+    origin = None if target is not None else origin_of(other, file_facts(other).sha256)
+    if origin is not None and origin.original_sha256 == file_facts(path).sha256:
+        here = origin.reference  # as the run that made the second compared the two
+    else:
+        here = meant_for(path, target)
+    there = here if target is not None or origin is None else origin.target
+    return compare_models(opened_at(path, samples, here, store), other, judge, target=there)
+
+
+def verify(
+    model: Path | str,
+    against: Path | str,
+    samples: Any,
+    *,
+    limits: Limits = NO_LIMITS,
+    target: Target | None = None,
+    judge: Judge = INFERRED,
+    store: Path | None = None,
+) -> Verification:
+    """Check a delivered model's limits and speed on new samples, on this machine.
+
+    Args:
+        model: the file to check: `OUT/model.onnx`, one of `OUT/front`, or any other.
+        against: the original that it was made from, an ONNX file.
+        samples: new ones, as for `compress`; those that the run has used are left out.
+        limits: those of the run where none is named; else a drop of 1%.
+        target: where both run; None takes the run's places, and this runtime where there are none.
+        judge: how quality is told; where nothing is said, as in the run.
+        store: where results are remembered; None takes the user's cache folder.
+
+    Returns:
+        The verdict, a certificate of each limit, and the numbers found here.
+
+    Raises:
+        InputError: a model, the samples or the result beside the model cannot be used, or the
+            models' ports differ.
+        MeasurementError: the runtime cannot run one of them.
+    """
+    path = Path(model)
+    asked = Asked.of(path, limits, judge, target)
+    return verify_model(opened_at(Path(against), samples, asked.reference, store), path, asked)
 
 
 def apply(
@@ -194,7 +261,7 @@ def apply(
     samples: Any = None,
     *,
     out: Path | str,
-    target: Target = HERE,
+    target: Target | None = None,
     store: Path | None = None,
 ) -> Path:
     """Rebuild a candidate from its recipe; bit for bit where the runtime allows.
@@ -204,7 +271,7 @@ def apply(
         model: the original that the recipe was made for, an ONNX file.
         samples: the samples that it was made with, where its steps need any.
         out: the new file; it must not exist.
-        target: runtime, threads and batch.
+        target: runtime, threads and batch; None takes the runtime that the recipe was made for.
         store: where results are remembered; None takes the user's cache folder.
 
     Returns:
@@ -221,14 +288,30 @@ def apply(
     data = Data.of(samples)
     if data is not None and data.preprocessing is None:
         data = replace(data, preprocessing=steps.preprocessing)
-    opened = opened_at(Path(model), data, target, store)
-    facts = registry.load(target.runtime).facts(opened.store)
+    made_for = target or (HERE if steps.runtime is None else Target(runtime=steps.runtime))
+    opened = opened_at(Path(model), data, made_for, store)
+    facts = registry.load(made_for.runtime).facts(opened.store)
     try:
         made, _ = rebuild(steps, opened.model, context(opened, facts, seed=steps.seed))
     except MethodError as error:
         raise type(error)(f"the recipe cannot be applied to {model}: {error}") from error
     save(made, path, metadata=provenance(opened, steps))
     return path
+
+
+def doctor(*, store: Path | None = None) -> Diagnosis:
+    """Look at this machine: what it offers, how noisy its clock is now, and what is missing.
+
+    Whatever is wrong is a finding in the answer. The first time on a machine takes as long as
+    probing its runtimes does.
+
+    Args:
+        store: where results are remembered; None takes the user's cache folder.
+
+    Raises:
+        OptionError: no store was given, and the system does not say where the cache folder is.
+    """
+    return diagnose(store or default_store())
 
 
 def load(
@@ -248,38 +331,21 @@ def load(
     return opened_at(Path(model), samples, target, store).model
 
 
+def meant_for(path: Path, target: Target | None) -> Target:
+    """Where a model runs: as asked, or else as the result beside it says.
+
+    Raises:
+        InputError: the model or the result cannot be read.
+    """
+    if target is not None:
+        return target
+    origin = origin_of(path, file_facts(path).sha256)
+    return HERE if origin is None else origin.target
+
+
 def opened_at(path: Path, samples: Any, target: Target, store: Path | None) -> Opened:
     """Open a model with its samples and store."""
     return open_model(path, Data.of(samples), store=Store(store or default_store()), target=target)
-
-
-def to_try(job: Job, facts: Facts) -> Proposals:
-    """The user's own recipe if there is one, else the proposals.
-
-    Raises:
-        RecipeError: the recipe has the name that the user's own model bears.
-    """
-    samples = job.opened.samples
-    if job.recipe is None:
-        found = proposals(
-            job.opened.model,
-            facts,
-            data=samples is not None,
-            goal=job.limits.goal,
-            scope=job.scope,
-            seed=job.seed,
-        )
-    else:
-        if job.recipe.name == ORIGINAL:
-            raise RecipeError(f"a recipe cannot be called {ORIGINAL!r}; give it another name")
-        own = Proposal(title="your recipe", recipe=job.recipe)
-        found = Proposals(tried=(own,), left_out=())
-    if samples is None or samples.preprocessing is None:
-        return found
-    # whoever rebuilds from the recipe must make the same inputs of the same images
-    images = samples.preprocessing
-    tried = (replace(one, recipe=replace(one.recipe, preprocessing=images)) for one in found.tried)
-    return replace(found, tried=tuple(tried))
 
 
 def check_scope(job: Job) -> None:
@@ -296,7 +362,7 @@ def check_scope(job: Job) -> None:
 def dry(job: Job, proposed: Proposals, here: environment.Environment) -> Result:
     """What would be tried, with nothing measured and nothing written."""
     would = [
-        NotTried(name=one.recipe.name, reason=f"dry run: {'; '.join(map(str, one.recipe.steps))}")
+        NotTried(name=one.name, reason=f"dry run: {'; '.join(map(str, one.recipe.steps))}")
         for one in proposed.tried
     ]
     found = Found(
@@ -314,7 +380,7 @@ def publisher(folder: Folder) -> Callable[[Result], None]:
 
     def publish(result: Result) -> None:
         text = document.to_json(document.document(result))
-        write_bytes(folder.root / "result.json", text.encode())
-        write_bytes(folder.root / "report.html", page.page(result).encode())
+        folder.write("result.json", content=text.encode())
+        folder.write("report.html", content=page.page(result).encode())
 
     return publish

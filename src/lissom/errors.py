@@ -103,7 +103,8 @@ class ChildFailed(LissomError):
     """A child process did not give an answer.
 
     Attributes:
-        kind: `crashed` (a signal), `timeout`, `memory`, or `error` (an unexpected exception).
+        kind: `crashed` (a signal of its own), `timeout`, `memory` (too much of it, or the system
+            ended the child, as it does when memory runs out), or `error` (an unexpected exception).
         detail: the end of what the child wrote to its standard error.
     """
 
@@ -112,6 +113,11 @@ class ChildFailed(LissomError):
         super().__init__(message)
         self.kind: FailureKind = kind
         self.detail = detail
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether the machine may be to blame: the same call may succeed at another time."""
+        return self.kind in {"timeout", "memory"}
 
 
 class StoreError(LissomError):

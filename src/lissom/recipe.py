@@ -27,6 +27,7 @@ from lissom.methods import registry
 from lissom.methods.protocol import Context, Plan
 from lissom.methods.runner import apply
 from lissom.methods.scope import Scope
+from lissom.runtime.registry import runtimes
 from lissom.store.small import read_small
 
 __all__ = ["FORMAT", "Recipe", "Step", "plain_yaml", "rebuild"]
@@ -81,19 +82,28 @@ class Recipe:
         seed: of every random choice of every step.
         preprocessing: how images were turned into inputs when the samples were read, if they were
             images; whoever rebuilds must feed the same.
+        runtime: what the candidate is made for, where that is not the default runtime: what each
+            operator is worth there decided how the steps were carried out.
     """
 
     name: str = Field(default="recipe", pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=100)
     steps: tuple[Step, ...] = ()
     seed: int = Field(default=0, ge=0, lt=1 << 63)
     preprocessing: dict[str, Any] | None = None
+    runtime: str | None = None
 
     def check(self) -> None:
         """Refuse what could never run, before anything does.
 
         Raises:
-            RecipeError: a method or a parameter does not exist, or a value is not allowed.
+            RecipeError: a method, a parameter or the runtime does not exist, or a value is not
+                allowed.
         """
+        if self.runtime is not None and self.runtime not in runtimes():
+            raise RecipeError(
+                f"recipe {self.name!r}: runtime {self.runtime!r} is not known; "
+                f"choose one of: {', '.join(runtimes())}"
+            )
         for number, step in enumerate(self.steps, 1):
             try:
                 registry.create(step.method, step.parameters)
@@ -105,6 +115,8 @@ class Recipe:
         values: dict[str, Any] = {"lissom": FORMAT, "name": self.name, "seed": self.seed}
         if self.preprocessing is not None:
             values["preprocessing"] = self.preprocessing
+        if self.runtime is not None:
+            values["runtime"] = self.runtime
         values["steps"] = [_step_to_json(step) for step in self.steps]
         return values
 

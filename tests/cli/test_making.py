@@ -10,6 +10,7 @@ import pytest
 import lissom
 from lissom import api
 from lissom.search.limits import Limits
+from lissom.search.places import Places
 from tests.cli.command import invoked
 
 
@@ -35,7 +36,7 @@ def test_every_option_reaches_compress(given: dict[str, Any], tmp_path: Path) ->
         max_memory_bytes=50_000_000,
         budget_seconds=600.0,
     )
-    assert given["target"] == lissom.Target(threads=2, batch=4)
+    assert given["target"] == Places(first=lissom.Target(threads=2, batch=4))
     settings = given["settings"]
     assert settings.scope.include == ("Conv", "/head/*")
     assert settings.scope.exclude == ("fc",)

@@ -82,6 +82,7 @@ def test_the_whole_road(place: Place) -> None:
         "result.json",
         "report.html",
         "recipe.yaml",
+        "samples.json",
         "front",
     }
 
@@ -93,6 +94,10 @@ def test_the_whole_road(place: Place) -> None:
     assert json.loads(measured.stdout)["quality"]["metric"] == "top1"
     compared = place.run("compare", place.model, small, "--data", place.samples, "--json")
     assert json.loads(compared.stdout)["quality"]["drop"] == 0
+    given = ("--against", place.model, "--data", place.samples, "--max-drop", "0.1%", "--json")
+    verified = place.run("verify", small, *given)
+    assert verified.returncode == 3
+    assert json.loads(verified.stdout)["verdict"] == "too few samples"
     applied = place.run("apply", rest / "recipe.yaml", place.model, "-o", "again.onnx",
                         "--data", place.samples)  # fmt: skip
     assert applied.returncode == 0, applied.stderr

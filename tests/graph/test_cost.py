@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lissom.errors import ModelError
-from lissom.graph.cost import macs
+from lissom.graph.cost import macs, work
 from lissom.graph.model import Model
 from tests import tiny
 from tests.graph.graphs import ir_of, model_of, node
@@ -73,3 +73,32 @@ def test_the_batch_scales_the_count():
         for n in (1, 9)
     )
     assert np.isclose(nine / one, 9)
+
+
+def test_work_counts_bytes_once():
+    shapes = {"x": (3, 16), "fc0.out": (3, 32), "relu0.out": (3, 32), "y": (3, 4)}
+    found = work(model_of(tiny.mlp()), shapes)
+    first = found["fc0"]
+    assert first.macs == 3 * 16 * 32
+    assert first.weight_bytes == 4 * (16 * 32 + 32)
+    assert first.activation_bytes == 4 * 3 * (16 + 32)
+    assert first.bytes_moved == first.weight_bytes + first.activation_bytes
+    assert found["relu0"].macs == 0
+    assert found["relu0"].weight_bytes == 0
+
+
+def test_work_leaves_out_what_has_no_shape():
+    found = work(model_of(tiny.mlp()), {"x": (3, 16), "fc0.out": (3, 32)})
+    assert set(found) == {"fc0"}
+
+
+def test_a_lookup_reads_the_rows_that_it_gives():
+    made = tiny.model(
+        [node("Gather", ["table", "at"], ["y"], "look")],
+        {"at": ("int64", ["n"])},
+        {"y": ("float32", ["n", 8])},
+        {"table": np.zeros((1000, 8), np.float32)},
+    )
+    found = work(model_of(made), {"at": (3,), "y": (3, 8)})["look"]
+    assert found.weight_bytes == 4 * 3 * 8
+    assert found.activation_bytes == 8 * 3 + 4 * 3 * 8

@@ -1,7 +1,7 @@
 import pytest
 
 from lissom.errors import ModelError
-from lissom.graph.growth import MAIN, expanded_nodes
+from lissom.graph.growth import MAIN, called, expanded_nodes
 
 
 def test_calls_are_counted_with_what_they_become():
@@ -23,3 +23,8 @@ def test_calls_are_counted_with_what_they_become():
 def test_circles_and_depths_are_refused(calls):
     with pytest.raises(ModelError, match="call one another"):
         expanded_nodes(calls)
+
+
+def test_the_standard_domain_has_two_names():
+    assert called("Relu", "ai.onnx", "") == called("Relu", "", "") != called("Relu", "other", "")
+    assert called("F", "d", "") != called("F", "d", "o")

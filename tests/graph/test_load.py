@@ -224,3 +224,11 @@ def test_a_record_that_we_did_not_write_is_refused(tmp_path, store):
     record.write_text(json.dumps(found))
     with pytest.raises(StoreError, match="did not write"):
         load(path, store)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of files that are any bytes")
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    path = tmp_path / os.fsdecode(b"net\xff.onnx")
+    path.write_bytes(tiny.mlp().SerializeToString())
+    with pytest.raises(ModelError, match=r"net\\udcff\.onnx, or of a folder.*is not UTF-8"):
+        file_facts(path)

@@ -3,7 +3,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from lissom.errors import ModelError
+from lissom.errors import ChildFailed, ModelError
+from lissom.graph import opset as module
 from lissom.graph.opset import convert, raise_opset
 from lissom.graph.skeleton import check
 from tests import tiny
@@ -76,3 +77,15 @@ def test_what_cannot_be_raised_says_why():
         convert(ir_of(proto), 17)
     assert raise_opset(model_of(proto), 17) is None
     assert ops(ir_of(proto)) == ["NoSuchOperator"]
+
+
+def test_a_conversion_that_the_machine_cut_off_is_not_called_impossible(monkeypatch):
+    def ended(*_, **__):
+        raise ChildFailed("it did not end", kind)
+
+    monkeypatch.setattr(module, "call", ended)
+    for kind in ("timeout", "memory"):
+        with pytest.raises(ChildFailed, match="did not end"):
+            raise_opset(model_of(tiny.mlp()), 21)
+    kind = "crashed"
+    assert raise_opset(model_of(tiny.mlp()), 21) is None

@@ -57,3 +57,11 @@ def test_packed_weights_have_the_operators_shape(bits: int, block_size: int) -> 
     model = onnx.load_from_string(probe_models.packed_product((1, 128), 16, bits, block_size))
     packed = next(one for one in model.graph.initializer if one.name == "w")
     assert list(packed.dims) == [16, 128 // block_size, block_size * bits // 8]
+
+
+def test_moving_reads_and_writes_all_and_answers_a_part() -> None:
+    model = onnx.load_from_string(probe_models.moving(64))
+    onnx.checker.check_model(model, full_check=True)
+    given = np.arange(64, dtype=np.float32).reshape(8, 8)
+    found = ReferenceEvaluator(model).run(None, {"x": given})[0]
+    assert np.array_equal(found, -given[:1])

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from lissom.errors import ModelError
+from lissom.graph import window, wire
 from lissom.graph.wire import Caps, read_layout
 from tests import tiny
 from tests.graph.graphs import constant, node
@@ -112,6 +113,23 @@ def test_caps(tmp_path):
         _read(tmp_path, CNN, Caps(total_bytes=100))
     with pytest.raises(ModelError, match="deeper than 0"):
         _read(tmp_path, tiny.branchy(), Caps(depth=0))
+
+
+def test_fields_are_counted(tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(tiny.mlp().SerializeToString() + b"\xf8\x3f\x01" * 1000)
+    assert read_layout(path, Caps()).nodes
+    with pytest.raises(ModelError, match="more than 1000 fields"):
+        read_layout(path, Caps(fields=1000))
+
+
+def test_a_large_file_is_read_piece_by_piece_alike(tmp_path, monkeypatch):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(tiny.transformer().SerializeToString())
+    whole = read_layout(path, Caps())
+    monkeypatch.setattr(wire, "_WHOLE_BYTES", 0)
+    monkeypatch.setattr(window, "_PIECE_BYTES", 100)
+    assert read_layout(path, Caps()) == whole
 
 
 def test_deep_nesting_is_refused(tmp_path):

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lissom.search.folder import Folder, write_bytes
+from lissom.search.folder import Folder
 from lissom.store.hashing import sha256_json
 from tests.hostile.case import Case
 
-__all__ = ["cases"]
+__all__ = ["cases", "read_results", "record"]
 
 IDENTITY = {"model": "a"}
 
@@ -20,9 +20,10 @@ def read_results(path: Path, aside: Path) -> object:
     with Folder.opened(path, IDENTITY) as folder:
         state = folder.state() or {}
         folder.note(seconds=state["seconds"] + 1, finished=True, delivered=state["delivered"])
-        write_bytes(folder.root / "result.json", b"{}")
+        folder.write("result.json", content=b"{}")
         folder.keep_only(frozenset())
-        return folder.subfolder("front", "a")
+        folder.write("front", "a", "model.onnx", content=b"")
+        return folder.root
 
 
 def record(**more: Any) -> bytes:

@@ -12,6 +12,8 @@ from tests.hostile import (
     external_cases,
     graph_cases,
     image_cases,
+    link_cases,
+    origin_cases,
     recipe_cases,
     result_cases,
     sample_cases,
@@ -31,6 +33,8 @@ ROOMS = (
     recipe_cases,
     result_cases,
     store_cases,
+    link_cases,
+    origin_cases,
 )
 CASES = [case for room in ROOMS for case in room.cases()] + bomb_cases.run_cases()
 MOST_SECONDS = 10.0

@@ -242,5 +242,33 @@ def sizes() -> list[Case]:
     return found
 
 
+def crowds() -> list[Case]:
+    """Millions of entries of two bytes: each is walked, or made an object by a parser."""
+    entries = {
+        "unknown numbers": number_field(2000, 1),
+        "unknown messages": field(99, b""),
+        "types of values": field(13, b""),
+        "weights": field(5, b""),
+        "inputs": field(11, b""),
+        "notes": field(16, b""),
+        "nodes": field(1, b""),
+        "attributes": field(1, field(5, b"") * 1000),
+    }
+    found = []
+    for name, entry in entries.items():
+
+        def content(entry: bytes = entry) -> bytes:
+            graph = entry * (12_000_000 // len(entry))
+            return number_field(1, 8) + field(8, number_field(2, 17)) + field(7, graph)
+
+        fast = name == "unknown numbers"
+        found.append(case_of("crowds of entries", name, content, refused=True, fast=fast))
+    few = field(13, b"") * 500_000
+    whole = number_field(1, 8) + field(8, number_field(2, 17)) + field(7, few)
+    found.append(case_of("crowds of entries", "half a million", lambda: whole))
+    return found
+
+
 def cases() -> list[Case]:
-    return [*cut_and_mutated(), *other_files(), *lengths(), *depths(), *sizes()]
+    groups = (cut_and_mutated, other_files, lengths, depths, sizes, crowds)
+    return [case for group in groups for case in group()]

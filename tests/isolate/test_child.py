@@ -1,8 +1,10 @@
 """Calls into fresh processes: answers, errors, limits, and that nothing is left behind."""
 
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lissom.errors import ChildFailed, LissomError, MissingExtra, ModelError
+from lissom.errors import ChildFailed, LissomError, MissingExtra, ModelError, StoreError
 from lissom.isolate import child
 from lissom.isolate.child import ChildLimits, call, report
 
@@ -55,6 +57,21 @@ def spin(seconds):
     limit_processor_time(seconds)
     while True: pass
 def likely_to_go(): return int(open("/proc/self/oom_score_adj").read())
+def kill(number):
+    os.kill(os.getpid(), number)
+    time.sleep(30)
+def no_room(): raise OSError(28, "No space left on device", "a file")
+def endless_words():
+    for _ in range(3000):
+        sys.stderr.write("x" * 9999 + "\\n")
+    sys.stderr.write("the last word")
+    sys.stderr.flush()
+    os.abort()
+def leave_a_file():
+    import tempfile
+    place = tempfile.mkdtemp()
+    report(place)
+    os.kill(os.getpid(), 9)
 def die_beside_a_child():
     if os.fork() == 0:
         time.sleep(30)
@@ -127,6 +144,68 @@ def test_crashes_say_how(entries: str) -> None:
     assert caught.value.kind == "crashed"
     with pytest.raises(ChildFailed, match="exit code 3"):
         call(f"{entries}:leave", {})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_child_that_is_ended_from_outside_is_not_to_blame(entries: str) -> None:
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        with pytest.raises(ChildFailed, match=f"killed by {number.name}") as caught:
+            call(f"{entries}:kill", {"number": number})
+        assert (caught.value.kind, caught.value.by_chance) == ("memory", True)
+    with pytest.raises(ChildFailed, match="killed by SIGSEGV") as caught:
+        call(f"{entries}:kill", {"number": signal.SIGSEGV})
+    assert (caught.value.kind, caught.value.by_chance) == ("crashed", False)
+
+
+def test_a_full_disk_is_not_the_files_fault(entries: str) -> None:
+    with pytest.raises(StoreError, match=r"No space left on device: a file.*free some room"):
+        call(f"{entries}:no_room", {})
+
+
+def test_only_the_last_words_are_kept(entries: str) -> None:
+    with pytest.raises(ChildFailed) as caught:
+        call(f"{entries}:endless_words", {})
+    assert caught.value.detail.endswith("the last word")
+    assert len(caught.value.detail) <= 4000
+
+
+def test_temporary_files_go_with_a_child_that_was_killed(
+    entries: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "temporary"
+    own.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(own))
+    seen: list[str] = []
+    with pytest.raises(ChildFailed, match="SIGKILL"):
+        call(f"{entries}:leave_a_file", {}, on_report=seen.append)
+    assert Path(seen[0]).is_relative_to(own)
+    assert not list(own.iterdir())
+
+
+def test_time_in_which_this_process_was_halted_does_not_count(
+    entries: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, ahead = time.monotonic, 0.0
+
+    def jumping() -> float:
+        nonlocal ahead
+        ahead += 1000.0
+        return real() + ahead
+
+    monkeypatch.setattr(child.time, "monotonic", jumping)
+    assert call(f"{entries}:nap", {"seconds": 0.5}, limits=ChildLimits(seconds=60)) == "rested"
+
+
+def test_a_child_that_cannot_be_started_is_told(
+    entries: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(child.subprocess, "Popen", refused)
+    with pytest.raises(ChildFailed, match="could not be started: Resource") as caught:
+        call(f"{entries}:add", {"a": 1})
+    assert caught.value.by_chance
 
 
 def test_time_is_limited(entries: str) -> None:

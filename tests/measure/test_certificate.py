@@ -188,3 +188,27 @@ def test_promise_puts_the_surest_first():
     )
     assert sure > unsure > 0 > hopeless
     assert promise(0.0, 0.0, 0.01) > sure
+
+
+def test_plain_numbers_have_an_error_and_assumptions_can_be_added():
+    values = np.full(800, 0.001)
+    (found,) = certify([values], 0.02, kind="error", besides="the sky is blue")
+    assert found.held
+    assert found.sentence().startswith("With 95% confidence the error of the outputs, relative to")
+    assert found.assumption.endswith("as they do on these samples, and the sky is blue")
+    with pytest.raises(ValueError, match="outside"):
+        certify([-values], 0.02, kind="error")
+
+
+def test_runs_are_not_parted():
+    found = measured("latency", 4.9, 5.0, interval=(4.6, 5.2), count=100)
+    assert found.sentence(share=0.2) == found.sentence()
+
+
+def test_a_clause_says_why_not():
+    (few,) = certify([np.zeros(60)], 0.01)
+    assert few.clause(share=0.2).startswith("the drop could be up to ")
+    assert "about 1,200 more samples would decide it" in few.clause(share=0.2)
+    bad, waiting = certify([differences(90, 10, 1000), np.zeros(1000)], 0.01)
+    assert bad.clause() == "the drop is above the limit of 1.00 points"
+    assert "one tested before it does not hold" in waiting.clause()

@@ -67,3 +67,17 @@ def test_positions_are_distinct_and_always_the_same():
     found = positions(1000, 10)
     assert len(set(found.tolist())) == 10
     np.testing.assert_array_equal(found, positions(1000, 10))
+
+
+def test_padding_of_a_sequence_is_no_answer():
+    steps = Outlook(output="o", kind="sequence", axis=2)
+    scores = np.random.default_rng(0).normal(size=(2, 3, 4))
+    collector = Collector(steps, keep=2)
+    collector.take(scores, np.array([[True, True, False], [False, False, False]]))
+    found = collector.arrays()
+    assert found["lengths"].tolist() == [2, 0]
+    assert found["index"][:, 0].tolist() == scores[0, :2].argmax(axis=1).tolist()
+    # A mask of another shape says nothing of these steps.
+    other = Collector(steps, keep=2)
+    other.take(scores, np.ones((2, 9), bool))
+    assert other.arrays()["lengths"].tolist() == [3, 3]

@@ -6,8 +6,13 @@ from PIL import Image
 
 from lissom.errors import SamplesError
 from lissom.graph.model import Port
+from lissom.measure import images as module
+from lissom.measure import readers
 from lissom.measure.images import Preprocessing, read_images
+from lissom.measure.samples import Samples
+from lissom.store.store import Store
 
+HOW = Preprocessing(width=2, height=2)
 PORT = Port(name="x", dtype="float32", shape=("N", 3, 2, 2))
 
 
@@ -88,3 +93,44 @@ def test_images_want_a_declaration_and_must_be_images(tmp_path):
         read_images(tmp_path, (PORT, PORT), None, tmp_path)
     with pytest.raises(SamplesError, match=r"a\.png cannot be read"):
         list(read_images(tmp_path, (PORT,), Preprocessing(width=2, height=2), tmp_path))
+
+
+def test_a_folder_is_decoded_once(tmp_path, monkeypatch):
+    folder, store = tmp_path / "images", Store(tmp_path / "store")
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        image().save(folder / name)
+    calls = []
+    decode = module.read_images
+    monkeypatch.setattr(readers, "read_images", lambda *given: calls.append(1) or decode(*given))
+
+    def opened(**more):
+        return Samples.open(folder, (PORT,), store, preprocessing=HOW, **more)
+
+    first = opened()
+    again = opened()
+    assert (len(calls), again.fingerprint, again.store) == (1, first.fingerprint, store)
+    assert next(again.feeds(again.whole())).inputs["x"].shape == (1, 3, 2, 2)
+    labelled = opened(labels=np.array([0, 1]))
+    assert labelled.labels
+    assert opened(labels=np.array([1, 1])).fingerprint != labelled.fingerprint
+    image((1, 2, 3)).save(folder / "b.png")
+    assert opened().fingerprint != first.fingerprint
+    assert len(calls) == 4
+    next((tmp_path / "store" / "objects").rglob("*.bin")).unlink()
+    assert opened(labels=np.array([0, 1])).fingerprint != first.fingerprint
+    assert len(calls) > 4
+
+
+def test_a_folder_that_changes_while_it_is_read_is_refused(tmp_path):
+    folder, store = tmp_path / "images", Store(tmp_path / "store")
+    folder.mkdir()
+    image().save(folder / "a.png")
+
+    def changing():
+        image((9, 9, 9)).save(folder / "a.png")
+        return 1
+
+    with pytest.raises(SamplesError, match="changed while it was read"):
+        module.decoded_once(folder, store, {}, changing)
+    assert module.decoded_once(folder, store, {}, lambda: 2) == 2

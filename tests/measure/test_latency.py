@@ -1,4 +1,4 @@
-"""Latency: the statistics on known times, and the whole path on tiny models. None is asserted."""
+"""Latency: what is made of known rounds, and the whole path on tiny models. No time is asserted."""
 
 import json
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lissom.errors import MeasurementError
 from lissom.measure import environment
 from lissom.measure import latency as module
-from lissom.measure.latency import Latency, Timing, batches, compare_latency, time_model
+from lissom.measure.latency import Latency, Timing, compare_latency, time_model
+from lissom.measure.pinning import Quiet
+from lissom.runtime.rounds import Round
 from lissom.runtime.target import Target
 from lissom.store.store import Store
 from tests import tiny
@@ -23,62 +23,6 @@ def path(tmp_path: Path) -> Path:
     target = tmp_path / "mlp.onnx"
     onnx.save(tiny.mlp(), target)
     return target
-
-
-def test_independent_values_are_not_joined() -> None:
-    values = np.random.default_rng(0).standard_normal(200).tolist()
-    assert batches([values]) == values
-
-
-def test_values_that_drift_are_joined() -> None:
-    slow = np.sin(np.arange(400) / 30).tolist()
-    joined = batches([slow])
-    assert 8 <= len(joined) <= 50
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    parts=st.lists(st.lists(st.floats(0.1, 10.0), min_size=1, max_size=60), min_size=1, max_size=5)
-)
-def test_batches_stay_within_the_values(parts: list[list[float]]) -> None:
-    flat = [value for part in parts for value in part]
-    joined = batches(parts)
-    assert min(len(flat), 8) <= len(joined) <= len(flat)
-    assert min(flat) <= min(joined)
-    assert max(joined) <= max(flat)
-    middle, (low, high) = module._summary(parts)
-    assert 0 < low <= middle <= high
-    assert middle == pytest.approx(float(np.exp(np.median(np.log(flat)))))
-
-
-def coverage(*, correlation: float, between: float) -> float:
-    """How often the interval holds the truth (1), over seeded runs of the whole protocol."""
-    rng = np.random.default_rng(0)
-    held = 0
-    for _ in range(80):
-        parts = []
-        for _ in range(5):
-            noise = rng.standard_normal(40)
-            for index in range(1, 40):
-                noise[index] += correlation * noise[index - 1]
-            parts.append((1 + between * rng.standard_normal() + 0.01 * noise).tolist())
-        _, (low, high) = module._summary(parts)
-        held += low <= 1 <= high
-    return held / 80
-
-
-@pytest.mark.parametrize(
-    ("correlation", "between"), [(0.0, 0.0), (0.7, 0.0), (0.0, 0.01), (0.5, 0.01)]
-)
-def test_the_interval_holds_the_truth_about_as_often_as_it_says(
-    correlation: float, between: float
-) -> None:
-    assert coverage(correlation=correlation, between=between) >= 0.9
-
-
-def test_few_loadings_say_nothing_about_their_difference() -> None:
-    assert module._between_parts([[1.0, 1.1], [2.0, 2.1]]) == 0.0
-    assert module._between_parts([[1.0] * 9, [1.1] * 9, [1.2] * 9]) > 0.0
 
 
 def test_a_model_against_itself(path: Path, store: Store) -> None:
@@ -118,8 +62,57 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def test_an_interval_of_ratios_stays_positive_however_much_loadings_differ():
-    parts = [[0.3] * 9, [3.0] * 9, [0.3] * 9]
-    _, (low, high) = module._summary(parts)
-    assert 0 < low < 0.3
-    assert high > 0.3
+def test_what_is_timed_waits_for_quiet(
+    path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = iter([0.9, 0.9, 0.0])
+    monkeypatch.setattr("lissom.measure.pinning._PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("lissom.measure.pinning.least_busy", lambda count: (None, next(loads)))
+    told: list[bool] = []
+    found = compare_latency(
+        path,
+        path,
+        tiny.feeds(tiny.mlp()),
+        Target(),
+        seconds=0.05,
+        store=store,
+        quiet=Quiet(told.append),
+    )
+    assert told == [True, False]
+    assert found.load.quiet
+    assert 0 <= found.load.others <= 1
+
+
+def rounds_of(*each: tuple[float, float, float, float]) -> list[Round]:
+    """Rounds of two runs of two models: seconds and waits of A, then of B."""
+    return [
+        Round(seconds=[[a, a], [b, b]], waits=[wait_a, wait_b]) for a, wait_a, b, wait_b in each
+    ]
+
+
+def test_undisturbed_rounds_alone_count_where_they_are_enough() -> None:
+    calm, disturbed = (0.002, 0.0, 0.001, 0.005), (0.004, 0.5, 0.001, 0.0)
+    found = module._told([rounds_of(*[calm] * 5, disturbed)] * 3)
+    assert found["rounds"] == [[[0.002, 0.001]] * 5] * 3
+    assert found["median_ms"] == [2.0, 1.0]
+    assert found["runs"] == [30, 30]
+    assert found["doubt"] == [0.0, 0.0]
+    assert found["busy"] == pytest.approx([0.5 / 6, 0.025 / 6])
+
+
+def test_waiting_is_taken_out_where_every_round_is_disturbed_and_the_interval_widened() -> None:
+    found = module._told([rounds_of(*[(0.004, 0.5, 0.001, 0.0)] * 5)])
+    assert found["rounds"] == [[[0.002, 0.001]] * 5]
+    assert found["median_ms"] == [2.0, 1.0]
+    assert found["p90_ms"] == [4.0, 1.0]
+    assert found["doubt"] == [0.125, 0.0]
+    slow = module._latency({**found, "warm": [True, False]}, 0)
+    assert slow.busy == 0.5
+    assert slow.interval_ms == pytest.approx((2 * 0.875, 2 / 0.875))
+    assert not module._latency({**found, "warm": [True, False]}, 1).warm
+
+
+def test_slow_models_get_more_time_and_others_what_was_said() -> None:
+    assert module._enough(2.0, [0.001, 0.019]) == 2.0
+    assert module._enough(2.0, [0.1, 0.05]) == pytest.approx(12 * 2 * 0.15)
+    assert module._enough(2.0, [3.0, 3.0]) == 16.0

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
-from lissom.errors import MeasurementError
-from lissom.measure.parity import parity, relative_error, run_both
+from lissom.errors import MeasurementError, OptionError
+from lissom.measure.parity import Parity, parity, relative_error, run_both
 from lissom.runtime.target import Target
 from lissom.store.store import Store
 from tests import tiny
@@ -87,4 +87,20 @@ def test_no_feeds_and_refused_feeds_are_errors(tmp_path, store):
     with pytest.raises(ValueError, match="at least one feed"):
         parity(original, original, [], Target(), store)
     with pytest.raises(MeasurementError):
-        run_both(str(original), str(original), [{}], Target().to_json())
+        run_both(str(original), str(original), [{}], [Target().to_json()] * 2)
+
+
+def test_the_other_may_run_elsewhere(tmp_path, store):
+    original = saved(tmp_path, "a.onnx", tiny.mlp())
+    feeds = [tiny.feeds(tiny.mlp())]
+    found = parity(original, original, feeds, Target(), store, other_target=Target(threads=2))
+    assert found.held
+    absent = Target(options=(("absent", "1"),))
+    with pytest.raises(OptionError, match="absent"):
+        parity(original, original, feeds, Target(), store, other_target=absent)
+
+
+@pytest.mark.parametrize("error", [0.25, np.inf])
+def test_parity_as_json_and_back(error):
+    one = Parity(max_relative_error=error, worst_output="y", held=False, feeds=3)
+    assert Parity.from_json(json.loads(json.dumps(one.to_json()))) == one

@@ -27,3 +27,14 @@ def test_shares_add_up(tmp_path: Path, kind: str) -> None:
     assert any(wanted in one.op_type for one in found)
     one = found[0]
     assert NodeTime.from_json(json.loads(json.dumps(one.to_json()))) == one
+
+
+def test_each_product_stands_for_a_node_of_the_file(tmp_path: Path) -> None:
+    made = tiny.cnn()
+    path = tmp_path / "model.onnx"
+    onnx.save(made, path)
+    store = Store(tmp_path / "store")
+    found = operator_times(path, tiny.feeds(made), Target(), store, attributed=True)
+    assert {"conv1", "conv2", "fc"} <= {one.stands_for for one in found}
+    plain = operator_times(path, tiny.feeds(made), Target(), store)
+    assert {one.stands_for for one in plain} == {None}

@@ -89,6 +89,48 @@ def test_a_known_quality_corrects_confidence(tmp_path, store):
     assert drops[0] < drops[2]
 
 
+def test_few_labels_correct_the_estimate(tmp_path, store):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(saved(tmp_path, 0.0))
+    truth = session.run(None, {"x": X})[0].argmax(axis=1)
+    some = [int(label) if i % 4 == 0 else None for i, label in enumerate(truth)]
+    samples = Samples.open({"x": X}, (PORT,), store, labels=some)
+    plain = judged(tmp_path, Samples.open({"x": X}, (PORT,), store), 0.4)
+    found = judged(tmp_path, samples, 0.4)
+    assert found.drop_kind == plain.drop_kind == "expected"
+    assert found.count == plain.count
+    # The original is always right, which its own confidence does not know.
+    assert found.drop > plain.drop
+    assert abs(found.score + found.disagreement - 1) < 0.05 < plain.score + plain.disagreement - 1
+    assert "known labels" in found.meaning
+    assert "by the few labels" in found.meaning
+    inside(found)
+    known = judged(tmp_path, samples, 0.4, original_quality=0.9)
+    assert known.score == pytest.approx(0.9 - known.drop)
+    nothing = Samples.open({"x": X}, (PORT,), store, labels=np.full(200, -1))
+    assert not nothing.labels
+
+
+def test_where_no_estimate_exists_few_labels_speak_alone(tmp_path, store, monkeypatch):
+    (tmp_path / "metric_of_quality.py").write_text(
+        "import numpy as np\n"
+        "def near(outputs, labels):\n"
+        "    out = outputs['y']\n"
+        "    return np.exp(-np.abs(out - labels.reshape(-1, 1)).mean(axis=1))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    samples = Samples.open(
+        {"x": X}, (PORT,), store, labels=np.where(np.arange(200) % 2, np.nan, 0.5)
+    )
+    monkeypatch.setattr(module, "HONEST_KINDS", frozenset())
+    found = judged(tmp_path, samples, 0.4, metric="metric_of_quality:near")
+    part = samples.part("selection")
+    assert (found.metric, found.drop_kind) == ("metric_of_quality:near", "labels")
+    assert 0 < found.count < len(part)
+    inside(found)
+
+
 def test_where_no_honest_estimate_exists_the_bound_is_given(tmp_path, store):
     samples = Samples.open({"x": X}, (PORT,), store)
     for metric in ("embedding", "regression"):

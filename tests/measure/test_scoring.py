@@ -31,10 +31,15 @@ def test_an_answer_that_is_not_finite_is_wrong():
     assert scores("top1", [1, 0], SCORES * np.nan) == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("labels", [[1], [1, 6], [-1, 0], [0.5, 1.0], ["a", "b"]])
+@pytest.mark.parametrize("labels", [[1], [1, 6], [-2, 0], [0.5, 1.0], ["a", "b"]])
 def test_labels_must_be_classes(labels):
     with pytest.raises(SamplesError, match="label"):
         scores("top1", labels)
+
+
+def test_an_unknown_label_has_no_score():
+    assert np.isnan(scores("top1", [-1, 0])).tolist() == [True, False]
+    assert np.isnan(scores("top5", [-1, -1])).all()
 
 
 def test_no_labels_no_scorer():
@@ -63,3 +68,16 @@ def test_a_function_scores_samples(tmp_path, monkeypatch):
         scores("metric_of_a_test:short", [1, 2])
     with pytest.raises(OptionError, match="cannot be imported"):
         scores("metric_of_a_test:absent", [1, 2])
+
+
+def test_a_function_sees_only_what_has_a_label(tmp_path, monkeypatch):
+    (tmp_path / "metric_of_few.py").write_text(
+        "def right(outputs, labels):\n"
+        "    assert len(outputs['o']) == len(labels) == 1\n"
+        "    return outputs['o'].argmax(1) == labels\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    found = scores("metric_of_few:right", [-1, 0])
+    assert np.isnan(found[0])
+    assert found[1] == 1.0
+    assert np.isnan(scores("metric_of_few:right", ["", ""])).all()

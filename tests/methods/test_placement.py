@@ -1,5 +1,7 @@
 """Placement: a pair only where an integer kernel eats it, each rule on a graph of a few nodes."""
 
+from dataclasses import replace
+
 import numpy as np
 from onnx import helper
 
@@ -30,9 +32,9 @@ def graph(nodes, weights, out="y", rank=4):
     )
 
 
-def placed(model, *, usable=lambda _: None, scope=None, **options):
-    candidates, refused = units(model, FACTS, scope or Scope(), Options(**options))
-    result = place(model, candidates, usable)
+def placed(model, *, usable=lambda _: None, scope=None, facts=None, **options):
+    candidates, refused = units(model, facts or FACTS, scope or Scope(), Options(**options))
+    result = place(model, candidates, usable, (facts or FACTS).float_answers)
     return result, {s.target: s.reason for s in (*refused, *result.skips)}
 
 
@@ -203,3 +205,19 @@ def test_operators_without_integer_kernels_are_named():
     _, skips = placed(model_of(tiny.recurrent()))
     assert "LSTM" in skips["lstm"]
     assert "GRU" in skips["gru"]
+
+
+def test_where_a_convolution_can_answer_in_float_it_rounds_only_for_readers():
+    weights = {}
+    nodes = [
+        conv("a", "x", "a.out", weights),
+        node("Relu", ["a.out"], "r"),
+        conv("b", "r", "b.out", weights),
+        node("Erf", ["b.out"], "e"),
+        conv("c", "e", "y", weights),
+    ]
+    facts = replace(FACTS, float_answers=frozenset({"Conv", "MatMul", "Gemm"}))
+    placement, skips = placed(graph(nodes, weights), facts=facts)
+    assert [unit.node.name for unit in placement.integer] == ["a", "b", "c"]
+    assert rounded(placement) == [("x", None, "x"), ("r", None, "r"), ("e", None, "e")]
+    assert not skips

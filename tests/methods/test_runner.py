@@ -6,8 +6,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from lissom.errors import BrokenPromise, MethodError
+from lissom.errors import BrokenPromise, ChildFailed, MethodError
 from lissom.graph.edit import Cast, QuantizeActivation
+from lissom.methods import runner
 from lissom.methods.protocol import Need, Plan
 from lissom.methods.quantize.float16 import Float16
 from lissom.methods.quantize.static import Static
@@ -92,3 +93,13 @@ def test_without_samples_the_method_says_so(context):
     without = lab.context(context.original, context.store)
     with pytest.raises(MethodError, match=r"quantize\.static: calibration samples are needed"):
         apply(Static(), context.original, without)
+
+
+def test_a_load_that_the_machine_cut_off_is_not_the_methods_failure(context, monkeypatch):
+    def ended(*_, **__):
+        raise ChildFailed("killed by SIGKILL", kind)
+
+    monkeypatch.setattr(runner, "call", ended)
+    for kind, raised in (("memory", ChildFailed), ("crashed", MethodError)):
+        with pytest.raises(raised):
+            apply(Float16(), context.original, context)

@@ -11,7 +11,7 @@ from lissom.measure.environment import Environment
 from lissom.measure.latency import Latency, Timing
 from lissom.measure.quality import Quality
 from lissom.methods.protocol import Skip
-from lissom.report.document import document
+from lissom.report.document import document, from_json, to_json
 from lissom.runtime.target import Target
 from lissom.search.candidate import Candidate, OperatorTime, StepRecord
 from lissom.search.limits import Limits
@@ -224,7 +224,7 @@ def result(**changes: Any) -> Result:
             met=True,
             reasons=(
                 "int8-static-mse is the best on speed within the limits: 3.34x the original's "
-                "speed (3.27 to 3.40), 2.17 MB, drop 0.06%.",
+                "speed (3.27 to 3.40), 2.17 MB, drop 0.06 points.",
             ),
         ),
         "limits": Limits(max_drop=0.01, max_size_bytes=4_000_000, budget_seconds=600),
@@ -297,3 +297,55 @@ def any_result(request: pytest.FixtureRequest) -> Result:
 def full_document() -> Any:
     """The document of a run with gains, failures and candidates that were beaten."""
     return document(result())
+
+
+def certificate(kind: str, verdict: str, bound: float, **changes: Any) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "quantity": "drop", "kind": kind, "limit": 0.01, "unit": "score", "estimate": 0.003,
+        "bound": bound, "confidence": 0.95, "verdict": verdict, "count": 2750,
+        "more_samples": None, "place": 1, "assumption": "the samples are drawn independently",
+        "sentence": f"With 95% confidence the {kind} is at most {100 * bound:.2f} points.",
+    }  # fmt: skip
+    return values | changes
+
+
+def rich() -> Any:
+    """A document in which everything is there: certificates, promises, steps, gaps, noise."""
+    content: Any = document(result())
+    entry = content["front"][0]
+    for one in (*content["front"], *content["others"]):
+        if one["name"] != "original":
+            one["predicted_speedup"] = 1.3 * max(one["speedup"], 0.8)
+    entry["certificates"] = [
+        certificate("bound", "too few samples", 0.031, more_samples=900),
+        certificate("expected", "held", 0.0082),
+        certificate(
+            "measured", "held", 2_167_004, quantity="size", unit="bytes", confidence=1.0,
+            limit=4_000_000, estimate=2_167_004, sentence="The size is 2,167,004 bytes.",
+        ),
+    ]  # fmt: skip
+    entry["ladder"] = [
+        {"step": "optimize.fusion(residual=measured)", "promised_speedup": 1.3, "speedup": 1.25,
+         "speedup_interval": [1.24, 1.27], "size_bytes": 8_471_020, "drop": 0.0},
+        {"step": "quantize.static(ranges=mse)", "promised_speedup": 4.6, "speedup": 3.34,
+         "speedup_interval": [3.27, 3.40], "size_bytes": 2_167_004, "drop": 0.0006},
+    ]  # fmt: skip
+    entry["gaps"] = [
+        {"operator": "Conv", "count": 6, "before_ms": 0.571, "promised_ms": 0.09,
+         "after_ms": 0.139, "reason": "width", "words": "6 QLinearConv reach 96 GFLOP/s."},
+        {"operator": "Quantize / dequantize", "count": 2, "before_ms": 0.0, "promised_ms": 0.0,
+         "after_ms": 0.022, "reason": "conversion", "words": "2 nodes take 0.022 ms."},
+        {"operator": "MaxPool", "count": 3, "before_ms": 0.031, "promised_ms": 0.014,
+         "after_ms": 0.013, "reason": "none", "words": "0.013 ms, as promised."},
+    ]  # fmt: skip
+    content["noise"] = {
+        "floor": 0.006, "interval": [0.996, 1.004], "rounds": 41, "busy": True,
+        "busy_share": 0.03, "others_share": 0.22, "waited_seconds": 12.0, "stopped_seconds": 0.0,
+    }  # fmt: skip
+    return from_json(to_json(content))
+
+
+@pytest.fixture
+def rich_document() -> Any:
+    """The document of `rich`."""
+    return rich()

@@ -6,9 +6,12 @@ import jsonschema
 import pytest
 
 from lissom.errors import OutputError
+from lissom.measure.load import Load
+from lissom.measure.noise import Noise
 from lissom.report.document import document, from_json, to_json
 from lissom.report.schema import json_schema
 from lissom.search.result import Choice, Result
+from lissom.store.refs import FileRef
 
 
 def test_every_outcome_has_the_published_shape(any_result: Result) -> None:
@@ -77,3 +80,46 @@ def test_nan_and_infinity_become_null(make_result: Any, make_candidate: Any) -> 
 def test_damaged_text_is_one_clear_error(text: str) -> None:
     with pytest.raises(OutputError, match=r"result\.json cannot be read"):
         from_json(text)
+
+
+def test_the_noise_of_the_clock(make_result: Any) -> None:
+    assert document(make_result())["noise"] is None
+    noise = Noise(
+        floor=0.012,
+        interval=(0.99, 1.012),
+        rounds=60,
+        busy=0.2,
+        load=Load(others=0.4, waited_seconds=3.0, throttled_seconds=0.5),
+    )
+    content = document(make_result(noise=noise))
+    assert content["noise"] == {
+        "floor": 0.012,
+        "interval": [0.99, 1.012],
+        "rounds": 60,
+        "busy": True,
+        "busy_share": 0.2,
+        "others_share": 0.4,
+        "waited_seconds": 3.0,
+        "stopped_seconds": 0.5,
+    }
+    assert from_json(to_json(content)) == content
+    older = {key: value for key, value in content.items() if key != "noise"}
+    assert "noise" not in from_json(json.dumps(older))
+
+
+def test_a_model_of_two_files_names_the_second(make_result: Any, make_candidate: Any) -> None:
+    two = FileRef(sha256="5e" * 32, suffix=".data", size_bytes=1)
+    one = make_candidate("x", "quantize.static", 0.3, 0.001, 1000, data_file=two)
+    choice = Choice(name="x", met=True, reasons=())
+    content = document(make_result(candidates=(one,), front=("x",), choice=choice))
+    assert content["front"][0].get("data_file") == "model.onnx.data"
+    assert [one.get("data_file") for one in document(make_result())["front"]] == [None] * 4
+
+
+def test_keys_that_came_later_may_be_absent(make_result: Any) -> None:
+    older: Any = document(make_result())
+    del older["noise"], older["limits"]["certified"]
+    for one in (*older["front"], *older["others"]):
+        for key in ("data_file", "gaps", "ladder"):
+            one.pop(key, None)
+    assert from_json(to_json(older)) == older

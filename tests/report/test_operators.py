@@ -1,8 +1,8 @@
 # the signs that people read: minus, times, dash
 import pytest
 
-from lissom.report.operators import costs_more, family, operator_rows
-from lissom.report.schema import OperatorEntry
+from lissom.report.operators import REASONS, costs_more, family, gap_rows, operator_rows
+from lissom.report.schema import Document, OperatorEntry
 
 
 def entry(op_type: str, milliseconds: float, count: int = 1) -> OperatorEntry:
@@ -53,3 +53,17 @@ def test_what_costs_more_is_said_and_trifles_are_not() -> None:
         "(DynamicQuantizeLinear ×6).",
     ]
     assert costs_more(operator_rows([entry("Conv", 1.0)], [entry("QLinearConv", 0.3)])) == []
+
+
+def test_gaps_are_shown_as_they_were_found_heaviest_first(rich_document: Document) -> None:
+    rows = gap_rows(rich_document["front"][0])
+    assert [row.name for row in rows] == ["Conv", "MaxPool", "Quantize / dequantize"]
+    assert (rows[0].before_ms, rows[0].promised_ms, rows[0].after_ms) == (0.571, 0.09, 0.139)
+    assert (rows[0].after_names, rows[0].reason) == ("×6", "width")
+    assert {row.reason for row in rows} <= set(REASONS)
+
+
+def test_no_gaps_were_looked_for(full_document: Document) -> None:
+    entry = full_document["front"][0]
+    entry.pop("gaps", None)
+    assert gap_rows(entry) == []

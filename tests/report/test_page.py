@@ -4,20 +4,13 @@ import copy
 import hashlib
 import json
 import re
-import shutil
-import subprocess
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
-import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from markupsafe import Markup
-from PIL import Image
 
 from lissom.report import page as page_module
 from lissom.report.document import document
@@ -47,13 +40,18 @@ h2 Memory
 h2 Drop
 h2 The front
 h2 All candidates
-h3 What each one did
-h2 What was promised, what the machine gave
-h2 Where the time goes
-h2 What the quality number means
+h2 How sure are these numbers?
+h3 What the quality number means
 h3 Limits
+h3 Check it again
+h2 What was promised, what the machine gave
+h3 Step by step: int8-static-mse
+h3 All candidates
+h2 Where the time goes
+h2 What was left alone
 h2 How to run it
 h2 The recipe
+h2 What each one did
 h2 Versions and hashes
 """
 
@@ -92,24 +90,16 @@ class Reader(HTMLParser):
         return [value for _, key, value in self.attributes if key == name]
 
 
-def light(content: Document) -> str:
-    """The page with a stand-in for plotly.js, for speed."""
-    with patch.object(page_module, "_plotly", lambda: Markup("var Plotly;")):
-        return render(content)
-
-
 def test_the_outline(full_document: Document) -> None:
-    assert "".join(f"{one}\n" for one in Reader(light(full_document)).headings) == OUTLINE
+    assert "".join(f"{one}\n" for one in Reader(render(full_document)).headings) == OUTLINE
 
 
-def test_it_is_one_file_under_the_limit(make_result: Any) -> None:
-    html = page(make_result())
-    assert len(html.encode()) < 6_000_000
-    assert html.count("* plotly.js v") == 1
+def test_it_is_one_small_file(make_result: Any) -> None:
+    assert len(page(make_result()).encode()) < 250_000
 
 
 def test_it_asks_the_network_for_nothing(any_result: Result) -> None:
-    read = Reader(light(document(any_result)))
+    read = Reader(render(document(any_result)))
     assert not {"link", "img", "iframe", "object", "embed", "base", "form"} & set(read.elements)
     assert all(value.startswith("#") for value in read.values("href"))
     assert not read.values("src")
@@ -121,7 +111,7 @@ def test_it_asks_the_network_for_nothing(any_result: Result) -> None:
 
 
 def test_references_within_the_page_hold(any_result: Result) -> None:
-    read = Reader(light(document(any_result)))
+    read = Reader(render(document(any_result)))
     ids = read.values("id")
     assert len(ids) == len(set(ids))
     wanted = [value[1:] for value in read.values("href")]
@@ -131,7 +121,7 @@ def test_references_within_the_page_hold(any_result: Result) -> None:
 
 
 def test_the_numbers_and_the_reasons_are_there(full_document: Document) -> None:
-    text = " ".join(" ".join(Reader(light(full_document)).text).split())
+    text = " ".join(" ".join(Reader(render(full_document)).text).split())
     for words in (
         "int8-static-mse is the best on speed",
         "the runtime refused the model: no kernel for MatMulNBits with bits=8",
@@ -143,12 +133,59 @@ def test_the_numbers_and_the_reasons_are_there(full_document: Document) -> None:
         "0a" * 32,
         "onnxruntime 1.32.0",
         "6,000 samples without labels",
+        "model.onnx is the whole model",
+        "lissom verify",
     ):
         assert words in text, words
 
 
+def test_everything_that_explains_is_there(rich_document: Document) -> None:
+    text = " ".join(" ".join(Reader(render(rich_document)).text).split())
+    for words in (
+        "With 95% confidence the expected is at most 0.82 points.",
+        "Drop, expected without labels: held",
+        "expected drop certified",
+        "Arithmetic promised 4.34",
+        "optimize.fusion",
+        "6 QLinearConv reach 96 GFLOP/s.",
+        "there are too few channels or rows to fill the processor's vector units",
+        "differences of speed up to 0.6% are noise",
+    ):
+        assert words in text, words
+
+
+def test_two_files_that_belong_together_are_named(full_document: Document) -> None:
+    full_document["front"][0]["data_file"] = "model.onnx.data"
+    text = " ".join(" ".join(Reader(render(full_document)).text).split())
+    assert "Two files belong together: model.onnx.data holds the weights" in text
+    assert "is the whole model" not in text
+
+
+def test_the_picture_shows_without_scripts(full_document: Document) -> None:
+    html = re.sub(r"<script.*?</script>", "", render(full_document), flags=re.DOTALL)
+    read = Reader(html)
+    spots = [value for value in read.values("class") if value.startswith("spot ")]
+    measured = len(full_document["front"]) + len(full_document["others"])
+    assert len([one for one in spots if one.split()[1] in {"front", "beaten"}]) >= 3 * (
+        measured - 2
+    )
+    assert read.values("data-view") == ["speed", "size", "memory"]
+    assert all(name.partition(": ")[2] for name in read.values("aria-label") if ": drop" in name)
+
+
+def test_where_models_ran_is_said_if_it_differs(full_document: Document) -> None:
+    def places(content: Document) -> int:
+        return render(content).count('<span class="quiet">openvino, 1 thread</span>')
+
+    assert places(full_document) == 0
+    full_document["front"][1]["target"] = {
+        **full_document["target"], "runtime": "openvino", "version": "2026.4.1",
+    }  # fmt: skip
+    assert places(full_document) == 1
+
+
 def test_every_outcome_makes_a_page(any_result: Result) -> None:
-    read = Reader(light(document(any_result)))
+    read = Reader(render(document(any_result)))
     assert read.headings[0].startswith("h1 ")
     words = " ".join(read.text).replace("session.run(None,", "").split()
     assert not {"None", "nan", "inf", "True", "False"} & set(words)
@@ -159,13 +196,19 @@ def hostile(full: Document, one: str, two: str) -> Document:
     content = copy.deepcopy(full)
     content["original"].update(file_name=one, producer=two, history=[one], notes=[two])
     content.update(chosen=one, notes=[two], reasons=[one])
-    entry = content["front"][0]
+    entry: Any = content["front"][0]
     entry.update(name=one, title=two, remarks=[one], recipe=two, path=one, steps=[two])
     entry["step_records"][0].update(
         summary=one, skips=[{"target": one, "reason": two}], edits={two: 1}
     )
     entry["target"].update(options={one: two}, version=two)
     entry["operators"][0]["op_type"] = one
+    for proof in entry["certificates"]:
+        proof.update(sentence=one, assumption=two)
+    for rung in entry.get("ladder", []):
+        rung.update(step=one)
+    for gap in entry.get("gaps", []):
+        gap.update(operator=two, words=one)
     content["failed"][0].update(name=two, reason=one, title=one)
     content["not_tried"][0].update(name=one, reason=two)
     content["environment"].update(cpu=one, system=two, cpu_features=[one], runtimes={one: two})
@@ -179,33 +222,34 @@ WORDS = st.sampled_from(ATTACKS) | st.text(min_size=1, max_size=40)
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(one=WORDS, two=WORDS)
-def test_strangers_words_make_no_element(full_document: Document, one: str, two: str) -> None:
-    plain = Reader(light(hostile(full_document, "x", "y")))
-    html = light(hostile(full_document, one, two))
+def test_strangers_words_make_no_element(rich_document: Document, one: str, two: str) -> None:
+    plain = Reader(render(hostile(rich_document, "x", "y")))
+    html = render(hostile(rich_document, one, two))
     html.encode("utf-8")
     read = Reader(html)
-    assert read.elements == plain.elements
-    assert Counter(name for _, name, _ in read.attributes) == Counter(
-        name for _, name, _ in plain.attributes
+    # a name beside a mark is left out where it is too long: the only thing that words decide
+    assert {**read.elements, "text": 0} == {**plain.elements, "text": 0}
+    assert Counter(name for tag, name, _ in read.attributes if tag != "text") == Counter(
+        name for tag, name, _ in plain.attributes if tag != "text"
     )
     assert not re.search("[\x00-\x08\x0b-\x1f\u202a-\u202e]", html)
 
 
 def test_the_scripts_are_the_ones_that_the_policy_names(full_document: Document) -> None:
-    html = light(hostile(full_document, ATTACKS[0], ATTACKS[1]))
+    html = render(hostile(full_document, ATTACKS[0], ATTACKS[1]))
     policy = next(v for v in Reader(html).values("content") if "default-src" in v)
     bodies = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
     digests = [base64.b64encode(hashlib.sha256(b.encode()).digest()).decode() for b in bodies]
-    assert len(bodies) == 2
+    assert len(bodies) == 1
     assert re.findall(r"sha256-([^']+)", policy) == digests
 
 
 def test_the_figure_data_is_json_without_tags(full_document: Document) -> None:
-    html = light(hostile(full_document, ATTACKS[0], ATTACKS[1]))
+    html = render(hostile(full_document, ATTACKS[0], ATTACKS[1]))
     data = re.search(r'id="figure">(.*?)</script>', html, re.DOTALL)
     assert data is not None
     assert "<" not in data[1]
-    assert json.loads(data[1])["speed"]["data"]
+    assert json.loads(data[1])["speed"]["x"]["unit"] == "ms"
 
 
 def luminance(colour: str) -> float:
@@ -216,62 +260,10 @@ def luminance(colour: str) -> float:
 
 def test_texts_have_contrast_in_light_and_dark() -> None:
     blocks = re.findall(r":root[^{]*\{([^}]*)\}", (ASSETS / "page.css").read_text())
-    assert len(blocks) == 3  # light, dark, paper
+    assert len(blocks) == 3  # light, dark, print
     for block in blocks:
         colours = dict(re.findall(r"(--[a-z]+): (#[0-9a-f]{6})", block))
         for text in ("--ink", "--muted", "--accent", "--good", "--warn", "--bad"):
             for ground in ("--bg", "--card", "--tint"):
                 low, high = sorted((luminance(colours[text]), luminance(colours[ground])))
                 assert (high + 0.05) / (low + 0.05) >= 4.5, (text, ground, block)
-
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--enable-logging=stderr", "--virtual-time-budget=8000",
-)  # fmt: skip
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: the page is not drawn")
-@pytest.mark.parametrize("width", [1200, 500])
-@pytest.mark.parametrize("words", [("x", "y"), (ATTACKS[0], ATTACKS[2])])
-def test_chromium_draws_it_without_complaint(
-    full_document: Document, tmp_path: Path, width: int, words: tuple[str, str]
-) -> None:
-    assert CHROMIUM is not None
-    path = tmp_path / "report.html"
-    path.write_text(render(hostile(full_document, *words)), encoding="utf-8")
-    done = subprocess.run(
-        [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}",
-         f"--window-size={width},900", "--dump-dom", path.as_uri()],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    assert "CONSOLE" not in done.stderr, done.stderr
-    read = Reader(done.stdout)
-    assert read.values("data-drawn") == ["speed"]
-    assert "main-svg" in " ".join(read.values("class")).split()
-    assert "<title>owned" not in done.stdout
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: the page is not drawn")
-def test_chromium_shows_the_page_in_dark(full_document: Document, tmp_path: Path) -> None:
-    assert CHROMIUM is not None
-    path = tmp_path / "report.html"
-    path.write_text(render(full_document), encoding="utf-8")
-    sums = []
-    for scheme in (0, 1):
-        picture = tmp_path / f"{scheme}.png"
-        subprocess.run(
-            [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / f'profile{scheme}'}",
-             f"--blink-settings=preferredColorScheme={scheme}", "--window-size=900,900",
-             f"--screenshot={picture}", path.as_uri()],
-            capture_output=True, timeout=120, check=True,
-        )  # fmt: skip
-        with Image.open(picture) as image:
-            sums.append(float(np.asarray(image.convert("L")).mean()))
-    dark, bright = sums
-    assert dark < 80
-    assert bright > 200

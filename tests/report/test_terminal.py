@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from lissom.report.terminal import plain, table
-from lissom.search.result import Result
+from lissom.search.result import NotTried, Result
 
 
 def shown(result: Result, width: int = 80) -> str:
@@ -32,6 +32,13 @@ def test_the_front_with_intervals_and_the_choice(make_result: Any) -> None:
     assert "2,950 samples" in text
     assert "Failed: int8-weights: the runtime refused the model" in text
     assert "Not tried: int8-static-percentile: the time budget of 10m was used up" in text
+
+
+def test_recipes_left_out_for_one_reason_share_a_line(make_result: Any) -> None:
+    left = [NotTried(name=name, reason="no time") for name in ("one", "two")]
+    text = shown(make_result(not_tried=(*left, NotTried(name="three", reason="no kernel"))), 120)
+    assert "Not tried: one and two: no time" in text
+    assert "Not tried: three: no kernel" in text
 
 
 def test_limits_that_are_not_held_are_said(make_result: Any) -> None:

@@ -26,6 +26,7 @@ def test_losses_are_called_losses(make_result: Any, make_candidate: Any) -> None
     assert (speed.value, speed.word) == ("0.50×", "the original's speed")
     assert (size.value, size.word, size.remains) == ("2.00×", "larger", 1.0)
     assert memory.word == "more"
+    assert (speed.worse, size.worse, memory.worse) == (True, True, True)
     assert drop.value == "not measured"
 
 
@@ -34,3 +35,12 @@ def test_every_outcome_has_tiles(any_result: Result) -> None:
     assert len(made) >= 2
     assert all(one.title and one.value for one in made)
     assert all(one.remains is None or 0 <= one.remains <= 1 for one in made)
+
+
+def test_a_latency_is_told_beside_the_one_it_was_timed_with(full_document: Document) -> None:
+    full_document["original"]["latency_ms"] = 99.0  # from another run, on a busy machine
+    assert tiles(full_document)[0].detail == "0.744 ms → 0.223 ms"
+
+
+def test_a_verdict_on_the_drop_stands_in_its_tile(rich_document: Document) -> None:
+    assert tiles(rich_document)[-1].proof == "expected drop certified"

@@ -9,6 +9,8 @@ from lissom.runtime.target import Target
 from lissom.search.candidate import OperatorTime
 from lissom.search.comparison import Comparison, Measured
 from lissom.search.inspection import Inspection, OperatorShare, SiteShare
+from lissom.search.roofs import Standing
+from tests.measure.made import CEILINGS
 from tests.search.made import quality, timing
 
 HERE = Environment(
@@ -20,6 +22,9 @@ HERE = Environment(
     lissom="0.1.0",
     runtimes={"onnxruntime": "1.32.0"},
     cpu_features=(),
+)
+STANDING = Standing(
+    milliseconds=0.5, share=0.9, gflops=57.3, intensity=12.0, roofline=0.57, limit="width"
 )
 INSPECTED = Inspection(
     file_name="cnn.onnx",
@@ -34,9 +39,19 @@ INSPECTED = Inspection(
     macs=1_200_000,
     already_quantized=False,
     operators=(OperatorShare(op_type="Conv", count=2, macs=1_200_000, weight_bytes=800),),
-    sites=(SiteShare(name="conv1", op_type="Conv", shape=(8, 3, 3, 3), macs=None, weight_bytes=8),),
+    sites=(
+        SiteShare(
+            name="conv1",
+            op_type="Conv",
+            shape=(8, 3, 3, 3),
+            macs=None,
+            weight_bytes=8,
+            standing=STANDING,
+        ),
+    ),
     times=(OperatorTime(op_type="Conv", count=2, milliseconds=0.5, share=0.9),),
     total_ms=0.55,
+    ceilings=CEILINGS,
     feed=(("image", (1, 3, 8, 8)),),
     generated=True,
     history=("batch norm folded: 9 to 8 nodes",),
@@ -62,6 +77,7 @@ COMPARED = Comparison(
     memory_bytes=(9_000_000, 3_000_000),
     quality=quality(0.004),
     target=Target(),
+    second_target=Target(),
     environment=HERE,
     generated=True,
 )
@@ -76,6 +92,18 @@ def test_an_inspection() -> None:
     assert "for image [1, 3, 8, 8] (generated)" in text
     assert "loading: batch norm folded" in text
     assert "note: something odd" in text
+
+
+def test_ceilings_and_what_stands_under_them() -> None:
+    text = "\n".join(inspection_lines(INSPECTED))
+    assert "ceilings of this machine, 1 thread" in text
+    assert "conv1  Conv      0.500 ms  90.0%       57         12          57%       width" in text
+    assert "  width: its shape does not fill the kernel" in text
+    assert "compute: " not in text
+    bare = "\n".join(inspection_lines(replace(INSPECTED, ceilings=None)))
+    assert "ceilings" not in bare
+    no_times = replace(INSPECTED, sites=(replace(INSPECTED.sites[0], standing=None),))
+    assert "against these ceilings" not in "\n".join(inspection_lines(no_times))
 
 
 def test_long_lists_are_cut_and_say_so() -> None:
@@ -105,3 +133,12 @@ def test_a_comparison() -> None:
 def test_a_speed_inside_the_noise_is_not_claimed() -> None:
     text = "\n".join(comparison_lines(replace(COMPARED, timing=timing(1.01, 0.98, 1.04))))
     assert "neither is faster: the interval holds 1" in text
+
+
+def test_a_busy_machine_is_said() -> None:
+    busy = replace(MEASURED.latency, busy=0.4)
+    lines = measured_lines(replace(MEASURED, latency=busy))
+    assert any("for 40% of the time" in line for line in lines)
+    timing = replace(COMPARED.timing, candidate=busy)
+    assert any("40%" in line for line in comparison_lines(replace(COMPARED, timing=timing)))
+    assert not any("Other work" in line for line in measured_lines(MEASURED))

@@ -1,4 +1,5 @@
 # the signs that people read: minus, times, dash
+import json
 import math
 
 import pytest
@@ -57,3 +58,16 @@ def test_visible_text_is_inert(text: str) -> None:
     shown.encode("utf-8")
     assert not any(ord(one) < 32 and one not in "\n\t" for one in shown)
     assert wording.visible(shown) == shown
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",))))
+def test_json_text_is_the_same_value_and_inert(text: str) -> None:
+    written = wording.json_text({"name": text})
+    assert json.loads(written) == {"name": text}
+    assert wording.visible(written) == written
+
+
+def test_json_text_of_half_a_character() -> None:
+    written = wording.json_text(["\udcff.onnx \\\ud800 \\ud800 \x9b31m"])
+    assert json.loads(written) == ["\\udcff.onnx \\\\ud800 \\ud800 \x9b31m"]
+    assert written.isascii()

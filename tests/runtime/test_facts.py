@@ -15,6 +15,9 @@ def test_round_trip_through_text() -> None:
         dynamic_operators=frozenset(),
         float16_compute=False,
         absorbed_operators=frozenset({"Relu"}),
+        float_answers=frozenset({"Conv"}),
+        asymmetric_weights=False,
+        precisions=(("bf16", (("INFERENCE_PRECISION_HINT", "bf16"),)),),
         slow_fusions=("SkipLayerNormFusion",),
         notes=("seen",),
     )

@@ -6,10 +6,7 @@ import pytest
 
 from lissom.graph import probe_models
 from lissom.runtime import _onnxruntime_probe as module
-from lissom.runtime import onnxruntime
-from lissom.runtime.facts import Facts
-from lissom.runtime.onnxruntime import Runtime
-from lissom.store.store import Store
+from lissom.runtime._probing import PRODUCTS, feeds_of
 
 
 @pytest.fixture
@@ -39,7 +36,7 @@ def test_what_becomes_of_an_operator(bench: module._Bench, op_type: str, kind: s
 
 def test_executed_counts_operators(bench: module._Bench) -> None:
     ran = bench.executed(
-        probe_models.integer_product((1, 4, 8), (8, 8), "uint8"), module._feeds((1, 4, 8))
+        probe_models.integer_product((1, 4, 8), (8, 8), "uint8"), feeds_of((1, 4, 8))
     )
     assert ran["MatMul"] == 0
     assert ran["QuantizeLinear"] == 1
@@ -65,39 +62,19 @@ def test_conclusions_follow_the_ratios(
     assert module._slow_fusions(bench, notes) == ()
     gains(monkeypatch, 0.5)
     assert module._activation(bench, notes) == "int8"
-    assert len(notes) == 3 * len(module._PRODUCTS) + 4 + 2 + 2
+    assert len(notes) == 3 * len(PRODUCTS) + 4 + 2 + 2
 
 
-def test_weight_only_lists_what_runs(bench: module._Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    gains(monkeypatch, 1.0)
-    assert (4, 32) in module._weight_only(bench, [])
+@pytest.mark.parametrize(("gain", "found"), [(3.0, True), (1.0, False)])
+def test_a_narrower_precision_is_one_that_changes_the_answers_and_gains(
+    bench: module._Bench, monkeypatch: pytest.MonkeyPatch, gain: float, found: bool
+) -> None:
+    assert module._precisions(bench, []) == ()  # no processor but ARM's has it
+    gains(monkeypatch, gain)
+    monkeypatch.setattr(module.np, "array_equal", lambda *_: False)
+    assert bool(module._precisions(bench, [])) == found
 
 
-def test_saturation_is_seen(bench: module._Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, feeds, exact = probe_models.saturating_product()
-    notes: list[str] = []
-    monkeypatch.setattr(probe_models, "saturating_product", lambda: (model, feeds, exact + 1))
-    assert module._reduce_range(bench, notes)
-    assert "7 bits" in notes[0]
-
-
-def test_facts_are_asked_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = Facts(
-        activation="uint8",
-        reduce_range=False,
-        integer_operators=frozenset({"Conv"}),
-        passthrough_operators=frozenset(),
-        weight_only=(),
-        dynamic_operators=frozenset(),
-        float16_compute=False,
-    )
-    asked: list[str] = []
-
-    def answer(entry: str, arguments: object, limits: object) -> object:
-        asked.append(entry)
-        return known.to_json()
-
-    monkeypatch.setattr(onnxruntime, "call", answer)
-    assert Runtime().facts(Store(tmp_path)) == known
-    assert Runtime().facts(Store(tmp_path)) == known
-    assert asked == ["lissom.runtime._onnxruntime_probe:probe"]
+def test_products_that_answer_in_float_and_weights_with_zero_points(bench: module._Bench) -> None:
+    assert module._float_answers(bench) == {"Gemm", "MatMul"}
+    assert module._asymmetric_weights(bench)

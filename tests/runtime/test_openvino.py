@@ -1,8 +1,11 @@
 """OpenVINO: sessions, its silences made loud, errors with names, options, profiles, measuring."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import onnx
@@ -13,6 +16,7 @@ from lissom.errors import MeasurementError, MissingExtra, OptionError
 from lissom.graph import probe_models
 from lissom.measure import latency, memory, profile
 from lissom.runtime import onnxruntime
+from lissom.runtime import openvino as module
 from lissom.runtime.openvino import DEFAULTS, OPTIONS, Runtime
 from lissom.runtime.target import Target
 from lissom.store.store import Store
@@ -258,3 +262,29 @@ def test_it_is_measured_as_any_runtime(
     nodes = profile.operator_times(path, feeds, TARGET, store)
     assert sum(node.share for node in nodes) == pytest.approx(1.0)
     assert any(node.op_type == "Convolution f32" for node in nodes)
+
+
+@needed
+def test_nothing_is_told_to_anyone(path: Path, tmp_path: Path) -> None:
+    """Imported by itself OpenVINO reports home, and keeps an identifier in the user's folder."""
+    code = (
+        "import sys; from pathlib import Path; from lissom.runtime.openvino import Runtime;"
+        "from lissom.runtime.target import Target;"
+        f"Runtime().open(Path({str(path)!r}), Target(runtime='openvino'));"
+        "sys.exit(any(name.startswith('openvino_telemetry') for name in sys.modules))"
+    )
+    source = str(Path(module.__file__).parents[2])
+    home = tmp_path / "home"
+    home.mkdir()
+    given = {**os.environ, "PYTHONPATH": source, "HOME": str(home)}
+    done = subprocess.run([sys.executable, "-c", code], env=given, check=False)
+    assert done.returncode == 0
+    assert list(home.iterdir()) == []
+
+
+@needed
+def test_whoever_had_imported_its_telemetry_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    mark = ModuleType("openvino_telemetry")
+    monkeypatch.setitem(sys.modules, "openvino_telemetry", mark)
+    assert module._library().__name__ == "openvino"
+    assert sys.modules["openvino_telemetry"] is mark

@@ -7,10 +7,8 @@ import pytest
 
 from lissom.graph import probe_models
 from lissom.runtime import _openvino_probe as module
-from lissom.runtime import openvino
-from lissom.runtime.facts import Facts
+from lissom.runtime._probing import PRODUCTS, feeds_of
 from lissom.runtime.openvino import Runtime
-from lissom.store.store import Store
 
 needed = pytest.mark.skipif(
     not Runtime().available(), reason='OpenVINO is not installed: pip install "lissom[openvino]"'
@@ -44,7 +42,7 @@ def test_what_becomes_of_an_operator(bench: module._Bench, op_type: str, kind: s
 @needed
 def test_executed_tells_precisions(bench: module._Bench) -> None:
     ran = bench.executed(
-        probe_models.integer_product((1, 4, 64), (64, 64), "uint8"), module._feeds((1, 4, 64))
+        probe_models.integer_product((1, 4, 64), (64, 64), "uint8"), feeds_of((1, 4, 64))
     )
     assert ("FullyConnected", "u8") in ran
 
@@ -101,20 +99,33 @@ def test_conclusions_follow_precisions_and_ratios(
     assert module._activation(bench, notes) == ("uint8" if precision == "u8" else "int8")
     assert module._dynamic_operators(bench, notes) == products
     assert module._float16_compute(bench, notes) == half
-    assert len(notes) == len(module._PRODUCTS) + 2 + 1
+    assert len(notes) == len(PRODUCTS) + 2 + 1
+
+
+@pytest.mark.parametrize(
+    ("ran", "gain", "found"),
+    [("bf16", 3.0, ["bf16"]), ("f16", 3.0, ["f16"]), ("f32", 3.0, []), ("bf16", 1.0, [])],
+)
+def test_a_precision_is_one_that_runs_and_gains(
+    bench: module._Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    ran: str,
+    gain: float,
+    found: list[str],
+) -> None:
+    monkeypatch.setattr(module._Bench, "gain", lambda *_: gain)
+    monkeypatch.setattr(module._Bench, "executed", lambda *_: [("FullyConnected", ran)])
+    notes: list[str] = []
+    given = module._precisions(bench, notes)
+    assert [name for name, _ in given] == found
+    assert [options for _, options in given] == [(("INFERENCE_PRECISION_HINT", n),) for n in found]
+    assert len(notes) == 2
 
 
 @needed
-def test_packed_weights_and_saturation(
-    bench: module._Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module._Bench, "gain", lambda *_: 1.0)
-    assert (4, 32) in module._weight_only(bench, [])
-    model, feeds, exact = probe_models.saturating_product()
-    notes: list[str] = []
-    monkeypatch.setattr(probe_models, "saturating_product", lambda: (model, feeds, exact + 1))
-    assert module._reduce_range(bench, notes)
-    assert "7 bits" in notes[0]
+def test_products_that_answer_in_float_and_weights_with_zero_points(bench: module._Bench) -> None:
+    assert module._float_answers(bench, "uint8") == {"Conv", "Gemm", "MatMul"}
+    assert not module._asymmetric_weights(bench)
 
 
 @needed
@@ -122,29 +133,6 @@ def test_an_unknown_operator_is_float(
     bench: module._Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        probe_models, "quantized_operator", lambda *_: (b"", {"x": np.zeros(1, np.float32)})
+        probe_models, "quantized_operator", lambda *_, **__: (b"", {"x": np.zeros(1, np.float32)})
     )
     assert bench.kind_of("Add", "uint8") == "float"
-
-
-def test_facts_are_asked_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = Facts(
-        activation="uint8",
-        reduce_range=False,
-        integer_operators=frozenset({"Conv"}),
-        passthrough_operators=frozenset(),
-        weight_only=(),
-        dynamic_operators=frozenset(),
-        float16_compute=False,
-    )
-    asked: list[str] = []
-
-    def answer(entry: str, arguments: object, limits: object) -> object:
-        asked.append(entry)
-        return known.to_json()
-
-    monkeypatch.setattr(openvino, "call", answer)
-    monkeypatch.setattr(Runtime, "version", lambda _: "1")
-    assert Runtime().facts(Store(tmp_path)) == known
-    assert Runtime().facts(Store(tmp_path)) == known
-    assert asked == ["lissom.runtime._openvino_probe:probe"]

@@ -1,7 +1,9 @@
-"""Rounds: order, counts, and the ratio of sessions whose times are known."""
+"""Rounds: order, counts, drift, warming up and waiting, of sessions whose times are known."""
 
 import itertools
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -29,6 +31,15 @@ def clockwork(*seconds: float, name: str = "a", log: list[str] | None = None) ->
     return cast(Session, Clockwork(name, list(seconds), [] if log is None else log))
 
 
+LOOK = rounds._waiting
+
+
+@pytest.fixture(autouse=True)
+def calm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These sessions' times are made up: what this machine really waited must not go with them."""
+    monkeypatch.setattr(rounds, "_waiting", dict)
+
+
 def test_a_round_goes_there_and_back() -> None:
     log: list[str] = []
     sessions = [clockwork(1.0, name="a", log=log), clockwork(2.0, name="b", log=log)]
@@ -36,7 +47,60 @@ def test_a_round_goes_there_and_back() -> None:
     first = next(every)
     next(every)
     assert log == ["a", "b", "b", "a"] * 2
-    assert first == [[1.0] * 4, [2.0] * 4]
+    assert first.seconds == [[1.0] * 4, [2.0] * 4]
+    assert first.typical == [1.0, 2.0]
+
+
+def test_a_clock_that_slows_down_does_not_touch_the_ratio() -> None:
+    """A processor that gets hot: every run takes a little longer than the one before."""
+    heat = itertools.count()
+
+    def hot(run_seconds: float) -> Any:
+        class Hot:
+            def time(self, feeds: Mapping[str, np.ndarray], count: int) -> list[float]:
+                return [run_seconds * (1 + 0.001 * next(heat)) for _ in range(count)]
+
+        return Hot()
+
+    sessions = [hot(0.003), hot(0.001)]
+    found = list(itertools.islice(rounds.interleave(sessions, [{}, {}], [4, 4]), 100))
+    ratios = [one.typical[0] / one.typical[1] for one in found]
+    assert found[-1].typical[0] > 1.5 * found[0].typical[0]
+    assert ratios == pytest.approx([3.0] * 100, rel=1e-3)
+
+
+def test_waiting_is_counted_for_the_one_that_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at the clock of waiting answers what the system would have said."""
+    looks = iter([0.0, 0.0, 0.0, 1.5, 1.5, 1.5, 1.5, 2.0])  # before and after a, b, b, a
+    monkeypatch.setattr(rounds, "_waiting", lambda: {"1": next(looks), "2": 0.0})
+    sessions = [clockwork(2.0), clockwork(1.0)]
+    one = next(rounds.interleave(sessions, [{}, {}], [2, 2]))
+    assert one.waits == [0.125, 0.75]
+    assert one.typical == [1.75, 0.25]
+
+
+def test_a_thread_that_begins_or_ends_in_between_says_nothing() -> None:
+    assert rounds._longer({"1": 3.0, "2": 1.0}, {"2": 1.25, "3": 9.0}) == 0.25
+    assert rounds._longer({}, {}) == 0.0
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="Linux counts waiting")
+def test_this_system_counts_waiting() -> None:
+    found = LOOK()
+    assert found.keys() >= {str(os.getpid())}
+    assert all(seconds >= 0 for seconds in found.values())
+
+
+def test_a_system_that_does_not_count_waiting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(rounds, "_TASKS", str(tmp_path / "absent"))
+    monkeypatch.setattr("time.perf_counter", lambda: 7.0)
+    monkeypatch.setattr("time.process_time", lambda: 5.0)
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert LOOK() == {"all": 2.0}
+    monkeypatch.setattr("sys.platform", "win32")
+    assert LOOK() == {}
 
 
 @pytest.mark.parametrize(("seconds", "runs"), [(1.0, 2), (0.001, 10), (0.0, 1000), (1e-9, 1000)])
@@ -47,17 +111,40 @@ def test_runs_per_round(seconds: float, runs: int) -> None:
 def test_settling_waits_until_times_stop_falling() -> None:
     falling = [0.01 * 0.9**n for n in range(40)]
     session = clockwork(*falling, 0.0001)
-    assert rounds.settle(session, {}) == pytest.approx(0.0001)
+    warmth = rounds.settle(session, {})
+    assert warmth.steady
+    assert warmth.run_seconds == pytest.approx(0.0001)
     assert session.runs > 40
 
 
-def test_settling_is_bounded() -> None:
+def test_settling_sees_a_step_down_after_a_level_stretch() -> None:
+    """As when a kernel is compiled, or a clock is raised, a while after the first runs."""
+    session = clockwork(*[0.01] * 6, 0.004)
+    warmth = rounds.settle(session, {})
+    assert warmth.run_seconds == 0.004
+    assert warmth.steady
+
+
+def test_settling_ends_soon_where_there_is_nothing_to_wait_for() -> None:
+    noisy = clockwork(*np.random.default_rng(0).uniform(0.0099, 0.0101, 500))
+    assert rounds.settle(noisy, {}).steady
+    assert noisy.runs == 1 + 4 * 2
+
+
+def test_settling_is_bounded_and_says_so() -> None:
     endless = clockwork(*[1.0 / (n + 1) for n in range(5000)])
-    rounds.settle(endless, {}, seconds=0.0)
-    assert endless.runs <= 10
+    assert not rounds.settle(endless, {}, seconds=0.0).steady
+    assert endless.runs == 3
+    slow = clockwork(2.0)
+    assert rounds.settle(slow, {}, seconds=0.0) == rounds.Warmth(run_seconds=2.0, steady=True)
+    assert slow.runs == 3
+
+
+def test_a_round_takes_as_long_as_its_runs() -> None:
+    assert rounds.round_seconds([0.1, 0.001]) == pytest.approx(2 * 0.1 + 10 * 0.001)
 
 
 def test_ratio_ignores_a_few_disturbed_runs() -> None:
-    slow = clockwork(*[0.004, 0.004, 0.004, 0.004, 0.9, 0.004, 0.004, 0.7], 0.004)
+    slow = clockwork(*[0.004] * 12, 0.9, *[0.004] * 3, 0.7, 0.004)
     fast = clockwork(0.001)
     assert rounds.ratio(slow, fast, ({}, {}), seconds=0.01) == pytest.approx(4.0)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lissom.search import assess
+from lissom.measure import pinning
+from lissom.search import assess, run
 from tests.search.trial import Trial, trial_in
 
 
@@ -15,8 +16,10 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Trial:
 
 @pytest.fixture(autouse=True, scope="session")
 def brief() -> Iterator[None]:
-    """Time for a moment only: these tests look at what is done, never at how fast."""
+    """Time for a moment only, and wait for nobody: these tests look at what is done."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(assess, "SECONDS", 0.05)
         patch.setattr(assess, "ATTEMPTS", 1)
+        for each in (pinning, run):
+            patch.setattr(each, "FIRST_SECONDS", 0.0)
         yield

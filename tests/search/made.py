@@ -55,7 +55,7 @@ def candidate(
     return Candidate(
         name=name,
         title=f"the {name} one",
-        recipe=Recipe(name=name),
+        recipe=Recipe(name=name.partition("@")[0]),
         target=Target(),
         quality=None if drop is None else quality(drop),
         timing=None if speed is None else timing(*speed),

@@ -1,17 +1,20 @@
 """From a recipe to the delivered bytes, once."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
 import lissom
-from lissom.errors import MethodError, RecipeError
+from lissom.errors import ChildFailed, MethodError, RecipeError
 from lissom.recipe import Recipe, Step
 from lissom.runtime import registry
 from lissom.runtime.facts import Facts
+from lissom.runtime.target import Target
 from lissom.search import build as module
-from lissom.search.build import Built, build, observer, placed, recall
+from lissom.search.build import Built, build, observer, placed, recall, unchanged
 from tests.search.trial import Trial, recipe
 
 STATIC = recipe("static", "quantize.static", ranges="minmax")
@@ -89,3 +92,37 @@ def test_a_target_that_names_nothing_is_refused(trial: Trial) -> None:
     step = Step(method="quantize.float16", exclude=("/absent/*",))
     with pytest.raises(RecipeError, match="absent"):
         made(trial, Recipe(name="wrong", steps=(step,)))
+
+
+def test_the_original_goes_elsewhere_as_it_is(trial: Trial) -> None:
+    job = trial.job()
+    built = unchanged(job)
+    assert trial.store.file(built.file).read_bytes() == trial.model.read_bytes()
+    assert (built.steps, built.edits, built.data_file) == ((), 0, None)
+    assert built.fingerprint == job.opened.model.fingerprint
+    outside = replace(job.opened.facts, external=(("w.bin", "0" * 64),))
+    again = unchanged(replace(job, opened=replace(job.opened, facts=outside)))
+    assert onnx.load(trial.store.file(again.file)).graph.node
+
+
+def test_what_a_model_is_made_for_is_part_of_it(trial: Trial) -> None:
+    there = Target(threads=2)
+    job, known = trial.job(), facts(trial)
+    build(job, HALF, known, target=there, deadline=None, told=lambda _: None)
+    assert recall(job, HALF, known, there) is not None
+    assert recall(job, HALF, known, Target(threads=3)) is None
+
+
+def test_a_count_that_the_machine_cut_off_is_not_kept(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = trial.job()
+    wide = replace(job.opened, feed={"image": np.zeros((3, 3, 8, 8), np.float32)})
+
+    def ended(*_: object) -> None:
+        raise ChildFailed("killed", "memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "shapes", ended)
+        assert module.count_macs(job.opened.model, wide) is None
+    assert module.count_macs(job.opened.model, wide) is not None

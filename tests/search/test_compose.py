@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from lissom.measure.environment import current
+from lissom.runtime.target import Target
 from lissom.search.compose import Found, compose
 from lissom.search.limits import Limits
 from lissom.search.result import NotTried, Result
@@ -82,3 +83,18 @@ def test_where_nothing_was_worth_a_try_the_reasons_are_given(trial: Trial) -> No
     )
     begun = compose(trial.job(), current(), replace(found, finished=False))
     assert "no candidate could be made" in begun.choice.reasons[0]
+
+
+def test_a_choice_that_runs_elsewhere_says_where(trial: Trial) -> None:
+    there = Target(runtime="openvino", options=(("INFERENCE_PRECISION_HINT", "bf16"),), threads=2)
+    found = Found(
+        original=original(),
+        tried=[replace(FAST, name="fast@openvino", target=there)],
+        left_out=[],
+        seconds=1.0,
+        finished=True,
+    )
+    notes = compose(trial.job(), current(), found).notes
+    (said,) = [note for note in notes if note.startswith("fast@openvino was measured")]
+    assert "openvino, INFERENCE_PRECISION_HINT=bf16, 2 threads" in said
+    assert "the original on onnxruntime, 1 thread" in said

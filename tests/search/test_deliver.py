@@ -81,7 +81,20 @@ def test_external_data_goes_beside_its_model_and_over_nothing(trial: Trial, tmp_
     (tmp_path / DATA).write_bytes(b"precious")
     with (
         Folder.opened(tmp_path / "small.onnx", job.identity()) as folder,
-        pytest.raises(OutputError, match="exists"),
+        pytest.raises(OutputError, match="not what this run wrote"),
     ):
         deliver(result_of(job, one), job, folder)
     assert (tmp_path / DATA).read_bytes() == b"precious"
+
+
+def test_external_data_beside_a_small_model_is_written_again_by_the_same_run(
+    trial: Trial, tmp_path: Path
+) -> None:
+    job = trial.job()
+    one = stored(trial, tmp_path, "one", 2.0, data=True)
+    better = stored(trial, tmp_path, "two", 3.0, data=True)
+    better = replace(better, quality=one.quality)
+    for found in ((one,), (one,), (one, better)):
+        with Folder.opened(tmp_path / "small.onnx", job.identity()) as folder:
+            deliver(result_of(job, *found), job, folder)
+    assert (tmp_path / DATA).read_bytes() == (tmp_path / "small.onnx").read_bytes() == b"two"

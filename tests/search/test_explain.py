@@ -54,3 +54,15 @@ def test_weights_expanded_to_float_gain_no_speed() -> None:
 
 def test_a_clean_profile_needs_no_words() -> None:
     assert remarks(times(Conv=1.0), times(QLinearConv=0.3), slower=False) == ()
+
+
+def test_kernels_of_another_runtime_are_read_too() -> None:
+    def kinds(**spent: float) -> tuple[OperatorTime, ...]:
+        named = {kind.replace("_", " "): ms for kind, ms in spent.items()}
+        return times(**named)
+
+    after = kinds(Convolution_u8=1.0, Convert_f32=0.0, FullyConnected_f32=1.0, FakeQuantize_u8=1.0)
+    words = " ".join(remarks(kinds(Convolution_f32=4.0), after, slower=False))
+    assert "33% of the time goes into 2 conversions" in words
+    assert "still spent in float operators: 2 FullyConnected f32" in words
+    assert "casts" not in words

@@ -1,10 +1,12 @@
+import hashlib
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from lissom.errors import OutputError
-from lissom.search.folder import Folder, write_bytes, write_copy
+from lissom.search.folder import Folder
 
 IDENTITY = {"model": "abc", "limits": {"max_drop": 0.01}}
 
@@ -26,7 +28,7 @@ def test_onnx_path_puts_the_rest_beside_it(tmp_path: Path) -> None:
 
 def test_the_same_run_is_continued(tmp_path: Path) -> None:
     with Folder.opened(tmp_path / "out", IDENTITY) as folder:
-        write_bytes(folder.model_path, b"model")
+        folder.model_path.write_bytes(b"model")
         folder.note(seconds=12.5, finished=True, delivered=[_sha(folder.model_path)])
     with Folder.opened(tmp_path / "out", IDENTITY) as folder:
         state = folder.state()
@@ -66,11 +68,11 @@ def test_existing_files_are_never_overwritten(tmp_path: Path) -> None:
 
 def test_a_delivered_model_that_someone_changed_is_not_overwritten(tmp_path: Path) -> None:
     with Folder.opened(tmp_path / "small.onnx", IDENTITY) as folder:
-        write_bytes(folder.model_path, b"model")
+        folder.model_path.write_bytes(b"model")
         folder.note(seconds=1, finished=True, delivered=[_sha(folder.model_path)])
     (tmp_path / "small.onnx").write_bytes(b"edited by hand")
     with (
-        pytest.raises(OutputError, match="changed since"),
+        pytest.raises(OutputError, match="not what this run wrote"),
         Folder.opened(tmp_path / "small.onnx", IDENTITY),
     ):
         pass
@@ -94,9 +96,9 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     with Folder.opened(tmp_path / "out", IDENTITY) as folder:
         (folder.root / "front").symlink_to(elsewhere)
         with pytest.raises(OutputError, match="link"):
-            folder.subfolder("front", "one")
+            folder.write("front", "one", "file", content=b"")
         (folder.root / "result.json").symlink_to(elsewhere / "file")
-        write_bytes(folder.root / "result.json", b"{}")
+        folder.write("result.json", content=b"{}")
     assert (elsewhere / "file").read_text() == "theirs"
     assert list(elsewhere.iterdir()) == [elsewhere / "file"]
 
@@ -104,7 +106,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 def test_folders_that_left_the_front_are_removed(tmp_path: Path) -> None:
     with Folder.opened(tmp_path / "out", IDENTITY) as folder:
         for name in ("one", "two"):
-            write_bytes(folder.subfolder("front", name) / "model.onnx", b"x")
+            folder.write("front", name, "model.onnx", content=b"x")
         folder.keep_only(frozenset({"two"}))
         assert [p.name for p in (folder.root / "front").iterdir()] == ["two"]
 
@@ -113,12 +115,57 @@ def test_copies_are_whole_and_leave_nothing_aside(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"12345")
     source.chmod(0o444)
-    write_copy(source, tmp_path / "copy")
-    write_copy(source, tmp_path / "copy")
-    assert (tmp_path / "copy").read_bytes() == b"12345"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["copy", "source"]
-    with pytest.raises(OutputError, match="cannot write"):
-        write_bytes(tmp_path / "absent" / "file", b"")
+    with Folder.opened(tmp_path / "out", IDENTITY) as folder:
+        folder.copy(source, "copy")
+        before = (folder.root / "copy").stat().st_mtime_ns
+        folder.copy(source, "copy")
+        assert (folder.root / "copy").read_bytes() == b"12345"
+        assert (folder.root / "copy").stat().st_mtime_ns == before
+        with pytest.raises(OutputError, match="absent cannot be read"):
+            folder.copy(tmp_path / "absent", "other")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["copy", "run.json"]
+
+
+def test_what_a_killed_run_was_writing_is_removed(tmp_path: Path) -> None:
+    aside = f".aside-{'0' * 16}"
+    (tmp_path / "out").mkdir()
+    for name in (aside, ".lock"):  # killed before it had written anything else
+        (tmp_path / "out" / name).touch()
+    with Folder.opened(tmp_path / "out", IDENTITY):
+        assert not (tmp_path / "out" / aside).exists()
+    (tmp_path / "out" / aside).touch()
+    with Folder.opened(tmp_path / "out", IDENTITY):
+        pass
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["run.json"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders that are held open")
+def test_a_folder_that_is_exchanged_while_the_run_goes_on_is_not_followed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with Folder.opened(tmp_path / "out", IDENTITY) as folder:
+        folder.root.rename(tmp_path / "moved")
+        folder.root.symlink_to(elsewhere, target_is_directory=True)
+        with pytest.raises(OutputError, match="exchanged"):
+            folder.write("result.json", content=b"{}")
+        with pytest.raises(OutputError, match="exchanged"):
+            folder.keep_only(frozenset())
+    assert not list(elsewhere.iterdir())
+
+
+def test_a_model_that_appeared_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"ours")
+    with Folder.opened(tmp_path / "small.onnx", IDENTITY) as folder:
+        folder.deliver(source, "small.onnx", ours=())
+        source.write_bytes(b"better")
+        with pytest.raises(OutputError, match="not what this run wrote"):
+            folder.deliver(source, "small.onnx", ours=())
+        folder.deliver(source, "small.onnx", ours=[hashlib.sha256(b"ours").hexdigest()])
+        assert folder.model_path.read_bytes() == b"better"
+        (tmp_path / "other").symlink_to(source)
+        with pytest.raises(OutputError, match="not what this run wrote"):
+            folder.deliver(source, "other", ours=())
 
 
 def test_a_strange_run_file_is_refused(tmp_path: Path) -> None:
@@ -132,6 +179,4 @@ def test_a_strange_run_file_is_refused(tmp_path: Path) -> None:
 
 
 def _sha(path: Path) -> str:
-    import hashlib
-
     return hashlib.sha256(path.read_bytes()).hexdigest()

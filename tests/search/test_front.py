@@ -193,3 +193,31 @@ def test_without_a_drop_limit_what_cannot_be_judged_must_stay_close() -> None:
     assert choose([BASE, far, near], Limits(goal="size")).name == "float16"
     assert choose([BASE, far], Limits(goal="size")).name == ORIGINAL
     assert choose([BASE, near], Limits(goal="size", max_drop=0.01)).name == ORIGINAL
+
+
+def test_an_interval_so_wide_that_it_equals_everything_beats_nothing() -> None:
+    sure = candidate("sure", speed=(4.7, 4.68, 4.76), memory=22 * MB)
+    vague = candidate("vague", speed=(3.4, 2.6, 7.0), memory=17 * MB)
+    assert not beats(vague, sure)
+    assert set(names(front([sure, vague], "speed"))) == {"sure", "vague"}
+    less = replace(vague, quality=replace(vague.quality, drop=-0.005))
+    assert choose([BASE, sure, less], Limits(max_drop=0.01)).name == "sure"
+
+
+def test_what_is_delivered_stays_on_the_front() -> None:
+    one = candidate("one", speed=(2.0, 1.9, 2.1), memory=20 * MB)
+    two = candidate("two", speed=(2.0, 1.9, 2.1), memory=10 * MB)
+    assert names(front([one, two], "speed")) == ["two"]
+    assert set(names(front([one, two], "speed", keep="one"))) == {"one", "two"}
+
+
+def test_differences_inside_the_noise_floor_do_not_rank() -> None:
+    """Intervals that do not meet, on a clock that cannot tell 5% from nothing."""
+    slow = candidate("slow", drop=0.001, speed=(2.0, 1.99, 2.01))
+    fast = candidate("fast", drop=0.009, speed=(2.08, 2.07, 2.09))
+    assert choose([BASE, slow, fast], Limits(max_drop=0.01)).name == "fast"
+    noisy = [replace(one, noise_floor=0.05) for one in (BASE, slow, fast)]
+    assert choose(noisy, Limits(max_drop=0.01)).name == "slow"
+    assert "fast" not in names(front(noisy, "speed"))
+    little = replace(candidate("little", speed=(1.04, 1.03, 1.05)), noise_floor=0.05)
+    assert choose([noisy[0], little], Limits(max_drop=0.01)).name == ORIGINAL

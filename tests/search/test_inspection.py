@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lissom.errors import MeasurementError
-from lissom.search import inspection as module
+from lissom.search import arithmetic, promise
 from lissom.search.inspection import inspect_model
 from tests.search.trial import Trial
 
@@ -29,6 +29,13 @@ def test_counts_by_operator_and_by_site(trial: Trial) -> None:
     assert sum(one.weight_bytes for one in found.operators) >= 4 * found.parameters
     assert found.total_ms is not None
     assert found.total_ms > 0
+    assert found.ceilings is not None
+    standing = sites["conv1"].standing
+    assert standing is not None
+    assert 0 < standing.share < 1
+    assert standing.gflops == pytest.approx(
+        2 * (sites["conv1"].macs or 0) / (1e6 * standing.milliseconds)
+    )
 
 
 def test_json_holds_it_all(trial: Trial) -> None:
@@ -36,18 +43,23 @@ def test_json_holds_it_all(trial: Trial) -> None:
     assert written["inputs"] == [{"name": "image", "dtype": "float32", "shape": ["batch", 3, 8, 8]}]
     assert len(written["sites"]) == 3
     assert written["sha256"]
+    assert written["ceilings"]["products"][0]["gflops"] > 0
+    assert written["sites"][0]["standing"]["limit"]
 
 
 def test_what_cannot_be_had_is_a_note(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise MeasurementError("not here")
 
     opened = trial.job(data=False).opened
-    monkeypatch.setattr(module, "operator_times", broken)
-    monkeypatch.setattr(module, "shapes", broken)
+    monkeypatch.setattr(promise, "operator_times", broken)
+    monkeypatch.setattr(promise, "ceilings", broken)
+    monkeypatch.setattr(arithmetic, "shapes", broken)
     monkeypatch.setattr(opened.store, "remember", lambda kind, inputs, compute: compute())
     found = inspect_model(opened)
     assert found.macs is None
     assert found.times == ()
     assert found.generated
-    assert len(found.notes) == 2
+    assert found.ceilings is None
+    assert all(site.standing is None for site in found.sites)
+    assert len(found.notes) == 3

@@ -5,6 +5,7 @@ from dataclasses import replace
 from lissom.measure.judge import Judge
 from lissom.methods.scope import Scope
 from lissom.search.limits import Limits
+from lissom.search.places import Places
 from lissom.store.hashing import sha256_json
 from tests.search.trial import Trial, recipe
 
@@ -35,3 +36,11 @@ def test_more_time_continues_the_same_run(trial: Trial) -> None:
     job = trial.job()
     longer = replace(job, limits=replace(job.limits, budget_seconds=60.0))
     assert longer.identity() == job.identity()
+
+
+def test_places_count_only_where_there_are_several(trial: Trial) -> None:
+    job = trial.job()
+    alone = replace(job, places=Places.of(job.opened.target))
+    several = replace(job, places=Places(first=job.opened.target, threads=(2,)))
+    assert alone.identity() == job.identity()
+    assert several.identity() != job.identity()

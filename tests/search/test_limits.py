@@ -60,3 +60,23 @@ def test_default_drop() -> None:
 def test_unlimited_ignores_the_budget() -> None:
     assert Limits(budget_seconds=5).unlimited
     assert not Limits(max_drop=0.0).unlimited
+
+
+def test_certified_limits_rest_on_samples_and_always_name_a_drop() -> None:
+    asked = Limits.parse(certified=True)
+    assert asked.certified
+    assert asked.with_default_drop(data=True).max_drop == DEFAULT_MAX_DROP
+    with pytest.raises(OptionError, match="--data"):
+        asked.with_default_drop(data=False)
+    best = Limits(goal="quality", max_size_bytes=10, certified=True)
+    assert best.with_default_drop(data=True).max_drop == DEFAULT_MAX_DROP
+    assert Limits(max_drop=0.01, certified=True).to_json() == {"max_drop": 0.01, "certified": True}
+
+
+def test_limits_are_laid_over_others() -> None:
+    run = Limits(goal="size", max_drop=0.01, max_size_bytes=10, certified=True)
+    found = Limits(max_drop=0.02, max_latency_ms=5.0).over(run)
+    assert found == Limits(
+        goal="size", max_drop=0.02, max_size_bytes=10, max_latency_ms=5.0, certified=True
+    )
+    assert Limits(certified=True).over(Limits(max_drop=0.01)).certified

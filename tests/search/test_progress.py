@@ -23,3 +23,9 @@ def test_before_the_first_candidate() -> None:
 
 def test_silence() -> None:
     assert silent(Event(stage="done")) is None
+
+
+def test_waiting_is_said_in_words() -> None:
+    line = describe(Event(stage="wait", candidate="static", index=1, total=2))
+    assert line == "[1/2] static: waiting for other work on this machine to end | 0s"
+    assert describe(Event(stage="noise")) == "the original against itself | 0s"

@@ -1,11 +1,15 @@
 """What is proposed for which model, in which order, and why the rest is not."""
 
+from dataclasses import replace
+
 import onnx
 import pytest
 
 from lissom.methods.scope import Scope
 from lissom.runtime.facts import Facts
+from lissom.runtime.target import Target
 from lissom.search.limits import Goal
+from lissom.search.places import Place
 from lissom.search.proposals import Proposals, proposals
 from tests import tiny
 from tests.graph.graphs import model_of
@@ -114,3 +118,17 @@ def test_the_mixed_recipe_parts_the_operators() -> None:
     mixed = next(one.recipe for one in found.tried if one.recipe.name == "static-conv-dynamic")
     assert mixed.steps[0].exclude == ("Gemm",)
     assert mixed.steps[1].exclude == ()
+
+
+def test_weights_with_zero_points_are_left_out_where_they_end_the_integer_kernel() -> None:
+    wide = tiny.cnn()
+    found = proposed(wide, facts=replace(FACTS, asymmetric_weights=False))
+    reasons = {one.name: one.reason for one in found.left_out}
+    assert reasons["static-asymmetric"]
+
+
+def test_a_name_says_where() -> None:
+    found = proposed(tiny.cnn()).tried[0]
+    assert found.name == found.recipe.name
+    place = Place(target=Target(threads=2), made_for=Target(), label="2-threads")
+    assert replace(found, place=place).name == f"{found.recipe.name}@2-threads"

@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from lissom.errors import ChildFailed, MethodError
+from lissom.errors import ChildFailed, MeasurementError, MethodError
 from lissom.measure.environment import current
-from lissom.recipe import Recipe
+from lissom.recipe import Recipe, Step
 from lissom.runtime import registry
+from lissom.runtime.target import Target
 from lissom.search import run as module
+from lissom.search.candidate import Candidate
 from lissom.search.folder import Folder
 from lissom.search.job import Job
 from lissom.search.limits import Limits
+from lissom.search.places import Places
 from lissom.search.progress import Event, Progress, silent
 from lissom.search.proposals import Proposal, Proposals
 from lissom.search.result import NotTried, Result
@@ -39,7 +42,7 @@ def ran(
         return run(
             job,
             proposed(*recipes),
-            facts,
+            {"onnxruntime": facts},
             current(),
             folder=folder,
             publish=(published if published is not None else []).append,
@@ -155,3 +158,141 @@ def test_interrupted_everything_found_is_on_disk(
     assert [one.name for one in published[-1].candidates] == ["run-static"]
     assert not published[-1].finished
     assert ran(job, tmp_path / "out", STATIC, HALF).finished
+
+
+def several(trial: Trial, out: Path, *recipes: Recipe, other: Target) -> Result:
+    """A run in two places, of which one is made up."""
+    places = Places(first=Target(), others=(other,))
+    job = replace(trial.job(), places=places)
+    known = registry.load("onnxruntime").facts(job.opened.store)
+    proposals = [Proposal(title=one.name, recipe=one) for one in recipes]
+    there = places.runtimes[1]
+    there = replace(there, label="there")
+    proposals += [
+        Proposal(title=one.name, recipe=one, place=there)
+        for one in (Recipe(name="original"), *recipes)
+    ]
+    with Folder.opened(out, job.identity()) as folder:
+        return run(
+            job,
+            Proposals(tried=tuple(proposals), left_out=()),
+            {"onnxruntime": known},
+            current(),
+            folder=folder,
+            publish=lambda _: None,
+            progress=silent,
+        )
+
+
+def test_candidates_of_several_places_compete(trial: Trial, tmp_path: Path) -> None:
+    spinning = Target(options=(("session.intra_op.allow_spinning", "1"),))
+    result = several(trial, tmp_path / "out", HALF, other=spinning)
+    assert [one.name for one in result.candidates] == [
+        "run-half", "original@there", "run-half@there",
+    ]  # fmt: skip
+    assert all(one.failed is None for one in result.candidates)
+    kept = result.candidate("original@there")
+    assert dict(kept.target.options)["session.intra_op.allow_spinning"] == "1"
+    assert kept.lossless
+    assert kept.sha256 == result.model.sha256
+
+
+def test_where_the_original_does_not_run_nothing_is_tried(trial: Trial, tmp_path: Path) -> None:
+    wrong = Target(options=(("optimization.enable_gelu_approximation", "9"),))
+
+    def impossible(*_: object, **__: object) -> None:
+        raise MeasurementError("it cannot load this")
+
+    with pytest.MonkeyPatch.context() as patch:
+        real = module.assess
+        patch.setattr(
+            module,
+            "assess",
+            lambda job, proposal, *rest: (
+                impossible() if proposal.place else real(job, proposal, *rest)
+            ),
+        )
+        result = several(trial, tmp_path / "out", HALF, other=wrong)
+    assert result.candidate("original@there").failed == "it cannot load this"
+    reasons = {one.name: one.reason for one in result.not_tried}
+    assert reasons["run-half@there"] == "there cannot run the original: it cannot load this"
+
+
+TWO = Recipe(
+    name="run-two",
+    steps=(
+        Step(method="quantize.weight_only", parameters={"bits": 8}, include=("conv2",)),
+        Step(method="quantize.weight_only", parameters={"bits": 8}, include=("fc",)),
+    ),
+)
+
+
+def test_the_chosen_recipe_is_measured_step_by_step(
+    trial: Trial, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    job = trial.job(limits=Limits(goal="size", max_drop=0.5))
+    result = ran(job, tmp_path / "out", TWO)
+    assert result.choice.name == "run-two"
+    first, last = result.chosen.ladder
+    assert first.step.startswith("quantize.weight_only")
+    assert (last.size_bytes, last.speedup) == (result.chosen.size_bytes, result.chosen.speedup)
+    assert first.size_bytes != last.size_bytes
+    assert [one.name for one in result.candidates] == ["run-two"]  # the first step does not compete
+    request.getfixturevalue("forbidden")
+    assert ran(job, tmp_path / "out", TWO).chosen.ladder == (first, last)
+
+
+def test_a_step_that_changes_nothing_is_the_model_before_it(trial: Trial, tmp_path: Path) -> None:
+    idle = Step(method="optimize.fusion")
+    recipe_of_two = Recipe(name="run-idle", steps=(idle, TWO.steps[0]))
+    job = trial.job(limits=Limits(goal="size", max_drop=0.5))
+    first, last = ran(job, tmp_path / "out", recipe_of_two).chosen.ladder
+    assert (first.step, first.speedup, first.drop) == ("optimize.fusion", 1.0, 0.0)
+    assert last.step == str(TWO.steps[0])
+
+
+def test_a_step_that_cannot_be_measured_alone_is_left_out(
+    trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = module.assess
+
+    def broken(job: Job, proposal: Proposal, *rest: object) -> Candidate:
+        if proposal.recipe.name == "run-half-1":
+            raise ChildFailed("it crashed", "timeout")
+        return whole(job, proposal, *rest)
+
+    monkeypatch.setattr(module, "assess", broken)
+    steps = (replace(TWO.steps[0], parameters={"bits": 4}), TWO.steps[1])
+    job = trial.job(limits=Limits(goal="size", max_drop=0.5))
+    result = ran(job, tmp_path / "out", Recipe(name="run-half", steps=steps))
+    assert [rung.step for rung in result.chosen.ladder] == [str(steps[1])]
+
+
+def test_the_noise_of_the_clock_is_measured_before_and_goes_with_every_candidate(
+    trial: Trial, tmp_path: Path
+) -> None:
+    seen: list[Event] = []
+    result = ran(trial.job(), tmp_path / "out", HALF, progress=seen.append)
+    assert result.noise is not None
+    assert result.noise.floor > 0
+    floors = {one.noise_floor for one in (result.original, *result.candidates)}
+    assert floors == {result.noise.floor}
+    stages = [one.stage for one in seen]
+    assert stages.index("original") < stages.index("noise") < stages.index("explain")
+
+
+def test_waiting_for_quiet_is_told_and_bounded_by_the_budget(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST_SECONDS", 10.0)
+    monkeypatch.setattr("lissom.measure.pinning._PAUSE_SECONDS", 0.0)
+    loads = iter([0.9, 0.0])
+    monkeypatch.setattr("lissom.measure.pinning.least_busy", lambda _: (None, next(loads)))
+    seen: list[Event] = []
+    watch = module.Watch(progress=seen.append, total=1, budget=40.0)
+    quiet = module.unhurried(trial.job(), watch).opened.quiet
+    assert 2.0 <= quiet.patience <= 2.5
+    assert quiet.processors(1).quiet
+    assert [one.stage for one in seen] == ["wait", "latency"]
+    watch = module.Watch(progress=silent, total=1)
+    assert 10.0 <= module.unhurried(trial.job(), watch).opened.quiet.patience <= 10.5

@@ -82,6 +82,8 @@ def test_percent_round_trip_within_the_digits_shown(ratio: float) -> None:
 
 def test_written_for_people() -> None:
     assert units.format_percent(-0.00001) == "0%"
+    assert units.format_points(0.0006) == "0.06 points"
+    assert units.format_points(-0.00001) == "0.00 points"
     assert units.format_bytes(2_097_152) == "2.10 MB"
     assert units.format_seconds(95) == "1m 35s"
     assert units.format_seconds(3.2) == "3s"

@@ -48,6 +48,19 @@ def test_try_hold(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_try_hold_makes_the_file_where_it_is_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    with locks.try_hold(path) as free:
+        assert free
+        assert not path.exists()
+    with locks.try_hold(path, make=True) as free:
+        assert free
+        assert path.exists()
+        with locks.try_hold(path, make=True) as again:
+            assert not again
+    assert not path.exists()
+
+
 def test_the_dead_hold_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
     source = Path(locks.__file__).parents[2]

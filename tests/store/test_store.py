@@ -1,5 +1,6 @@
 """The store: what goes in comes out, damage is noticed, several may use it at once."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lissom.errors import DamagedObject, StoreError
+from lissom.store import locks
 from lissom.store import store as module
 from lissom.store.refs import ArrayRef, FileRef
 from lissom.store.store import Store
@@ -194,6 +196,59 @@ def test_an_answer_whose_object_is_gone_is_made_again(store: Store, tmp_path: Pa
         assert store.remember("k", 1, compute) == first
     store.file(FileRef.from_json(first["files"][0]))
     assert store.array(ArrayRef.from_json(first["array"])).tolist() == [1, 1]
+
+
+def test_an_answer_whose_object_is_damaged_is_made_again(store: Store, tmp_path: Path) -> None:
+    def compute() -> dict[str, object]:
+        return store.put_array(np.arange(9.0)).to_json()
+
+    first = store.remember("k", 1, compute)
+    (path,) = objects(store)
+    for spoil in (damage, Path.unlink, lambda one: one.unlink() or one.symlink_to(tmp_path)):
+        spoil(path)
+        fresh = Store(store.root)
+        assert fresh.get_json(fresh.key("k", 1)) is None
+        assert fresh.remember("k", 1, compute) == first
+        assert fresh.array(ArrayRef.from_json(first)).tolist() == list(range(9))
+
+
+def test_what_the_dead_held_is_removed_and_what_the_living_hold_is_not(store: Store) -> None:
+    (store.root / "locks" / "dead.lock").touch()
+    with locks.held(store.root / "locks" / "living.lock"), store.scratch() as folder:
+        (store.root / "scratch" / "dead").mkdir()
+        store.tidy()
+        assert folder.is_dir()
+        assert [path.name for path in (store.root / "locks").iterdir()] == ["living.lock"]
+    assert not list((store.root / "scratch").iterdir())
+
+
+def test_a_disk_that_becomes_full_inside_scratch_is_the_stores(store: Store) -> None:
+    with pytest.raises(StoreError, match="No space left; free some room"), store.scratch():
+        raise OSError(errno.ENOSPC, "No space left")
+    with pytest.raises(IsADirectoryError), store.scratch() as folder:
+        folder.open("wb")
+    assert not list((store.root / "scratch").iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of processes")
+def test_arrays_that_do_not_fit_on_the_disk(store: Store) -> None:
+    script = (
+        f"import resource, sys; sys.path.insert(0, {str(Path(module.__file__).parents[2])!r})\n"
+        "import numpy as np\nfrom pathlib import Path\nfrom lissom.store.store import Store\n"
+        f"store = Store(Path({str(store.root)!r}))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try: store.put_array(np.ones(10_000))\n"
+        "except Exception as error: print(type(error).__name__, error)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout
+    assert told.startswith("StoreError the store cannot be used")
+    assert "too large" in told
+    assert not objects(store)
+
+
+def test_a_record_may_name_a_file_whose_name_is_no_text(store: Store) -> None:
+    store.remember("k", {"name": "\udcff"}, lambda: {"name": "\udcff"})
+    assert store.get_json(store.key("k", {"name": "\udcff"})) == {"name": "\udcff"}
 
 
 def test_threads_and_processes_compute_once(store: Store, tmp_path: Path) -> None:

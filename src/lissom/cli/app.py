@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from lissom.cli import looking, making
+from lissom.cli import doctor, looking, making, verify
 
 __all__ = ["app", "main"]
 
@@ -24,7 +24,9 @@ for command in (
     looking.inspect,
     looking.measure,
     looking.compare,
+    verify.verify,
     making.apply,
+    doctor.doctor,
     looking.version,
 ):
     app.command()(command)

@@ -7,19 +7,19 @@ import typer
 
 from lissom.cli.options import (
     AsJson,
-    Batch,
     DataPath,
     Labels,
     Metric,
     Model,
     OriginalQuality,
+    OwnBatch,
+    OwnTarget,
+    OwnThreads,
     Preprocessing,
     StorePath,
-    TargetName,
-    Threads,
+    asked_target,
     judge_of,
     samples,
-    target_of,
 )
 from lissom.cli.screen import guarded, show
 
@@ -30,9 +30,9 @@ def inspect(
     model: Model,
     data: DataPath = None,
     preprocessing: Preprocessing = None,
-    target: TargetName = "onnxruntime",
-    threads: Threads = 1,
-    batch: Batch = 1,
+    target: OwnTarget = None,
+    threads: OwnThreads = None,
+    batch: OwnBatch = None,
     store: StorePath = None,
     as_json: AsJson = False,
 ) -> None:
@@ -44,7 +44,7 @@ def inspect(
         found = api.inspect(
             model,
             samples(data, None, preprocessing),
-            target=target_of(target, threads, batch),
+            target=asked_target(target, threads, batch),
             store=store,
         )
         show(found, verbs.inspection_lines, as_json=as_json)
@@ -56,9 +56,9 @@ def measure(
     labels: Labels = None,
     preprocessing: Preprocessing = None,
     metric: Metric = None,
-    target: TargetName = "onnxruntime",
-    threads: Threads = 1,
-    batch: Batch = 1,
+    target: OwnTarget = None,
+    threads: OwnThreads = None,
+    batch: OwnBatch = None,
     store: StorePath = None,
     as_json: AsJson = False,
 ) -> None:
@@ -70,7 +70,7 @@ def measure(
         found = api.measure(
             model,
             samples(data, labels, preprocessing),
-            target=target_of(target, threads, batch),
+            target=asked_target(target, threads, batch),
             judge=judge_of(metric, None),
             store=store,
         )
@@ -85,9 +85,9 @@ def compare(
     preprocessing: Preprocessing = None,
     metric: Metric = None,
     original_quality: OriginalQuality = None,
-    target: TargetName = "onnxruntime",
-    threads: Threads = 1,
-    batch: Batch = 1,
+    target: OwnTarget = None,
+    threads: OwnThreads = None,
+    batch: OwnBatch = None,
     store: StorePath = None,
     as_json: AsJson = False,
 ) -> None:
@@ -100,7 +100,7 @@ def compare(
             first,
             second,
             samples(data, labels, preprocessing),
-            target=target_of(target, threads, batch),
+            target=asked_target(target, threads, batch),
             judge=judge_of(metric, original_quality),
             store=store,
         )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lissom.cli.options import (
+    AnyTarget,
+    AnyThreads,
     AsJson,
     Batch,
     DataPath,
@@ -17,9 +19,10 @@ from lissom.cli.options import (
     Preprocessing,
     Seed,
     StorePath,
-    TargetName,
     Threads,
+    asked_target,
     judge_of,
+    places_of,
     samples,
     target_of,
 )
@@ -47,8 +50,11 @@ def compress(
     max_latency: Annotated[str | None, typer.Option(help="Most time for one run: 5ms.")] = None,
     max_size: Annotated[str | None, typer.Option(help="Largest file: 2MB.")] = None,
     max_memory: Annotated[str | None, typer.Option(help="Most memory: 50MB.")] = None,
-    target: TargetName = "onnxruntime",
-    threads: Threads = 1,
+    certified: Annotated[
+        bool, typer.Option("--certified", help="Deliver only what is certified to hold them.")
+    ] = False,
+    target: AnyTarget = "onnxruntime",
+    threads: AnyThreads = "1",
     batch: Batch = 1,
     budget: Annotated[str | None, typer.Option(help="Time for the whole run: 10m.")] = None,
     include: Annotated[
@@ -78,6 +84,7 @@ def compress(
             max_size=max_size,
             max_memory=max_memory,
             budget=budget,
+            certified=certified,
         )
         settings = Settings(
             scope=Scope(include=tuple(include or ()), exclude=tuple(exclude or ())),
@@ -90,7 +97,7 @@ def compress(
             model,
             samples(data, labels, preprocessing),
             judge=judge_of(metric, original_quality),
-            target=target_of(target, threads, batch),
+            target=places_of(target, threads, batch),
             limits=limits,
             settings=settings,
             out=out or Path(f"{model.stem}-lissom"),
@@ -131,9 +138,9 @@ def apply(
     out: Annotated[Path, typer.Option("-o", "--out", help="The new model, .onnx.")],
     data: DataPath = None,
     preprocessing: Preprocessing = None,
-    target: TargetName = "onnxruntime",
-    threads: Threads = 1,
-    batch: Batch = 1,
+    target: Annotated[
+        str | None, typer.Option(help="The runtime; else the one that the recipe was made for.")
+    ] = None,
     store: StorePath = None,
 ) -> None:
     """Rebuild a candidate from its recipe and the original model."""
@@ -145,7 +152,7 @@ def apply(
             model,
             samples(data, None, preprocessing),
             out=out,
-            target=target_of(target, threads, batch),
+            target=asked_target(target, None, None),
             store=store,
         )
         typer.echo(str(written))

@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from lissom.api import Data
     from lissom.measure.judge import Judge
     from lissom.runtime.target import Target
+    from lissom.search.places import Places
 
 __all__ = [
+    "AnyTarget",
+    "AnyThreads",
     "AsJson",
     "Batch",
     "DataPath",
@@ -21,12 +24,17 @@ __all__ = [
     "Model",
     "OriginalQuality",
     "Out",
+    "OwnBatch",
+    "OwnTarget",
+    "OwnThreads",
     "Preprocessing",
     "Seed",
     "StorePath",
     "TargetName",
     "Threads",
+    "asked_target",
     "judge_of",
+    "places_of",
     "samples",
     "target_of",
 ]
@@ -49,7 +57,22 @@ OriginalQuality = Annotated[
 ]
 TargetName = Annotated[str, typer.Option("--target", help="The runtime.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of the runtime.")]
+AnyTarget = Annotated[
+    str,
+    typer.Option("--target", help="The runtime; auto measures on all that are installed."),
+]
+AnyThreads = Annotated[
+    str, typer.Option("--threads", help="Threads of the runtime; auto tries several numbers.")
+]
 Batch = Annotated[int, typer.Option(min=1, help="Samples in one run.")]
+OwnTarget = Annotated[
+    str | None,
+    typer.Option("--target", help="The runtime; else as the result beside the model says."),
+]
+OwnThreads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; likewise.")]
+OwnBatch = Annotated[
+    int | None, typer.Option("--batch", min=1, help="Samples in one run; likewise.")
+]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 StorePath = Annotated[
     Path | None, typer.Option("--store", help="Where results are remembered between runs.")
@@ -78,6 +101,25 @@ def target_of(name: str, threads: int, batch: int) -> "Target":
     from lissom.runtime.target import Target
 
     return Target(runtime=name, threads=threads, batch=batch)
+
+
+def asked_target(name: str | None, threads: int | None, batch: int | None) -> "Target | None":
+    """The target's options as one value; None if none of them was given."""
+    from lissom.runtime.target import Target
+
+    if name is None and threads is None and batch is None:
+        return None
+    here = Target()
+    return target_of(name or here.runtime, threads or here.threads, batch or here.batch)
+
+
+def places_of(name: str, threads: str, batch: int) -> "Places":
+    """The target's options as one value, each of which may be `auto`."""
+    from lissom.search.places import AUTO, Places
+
+    if threads != AUTO and not (threads.isascii() and threads.isdigit() and len(threads) < 6):
+        raise OptionError(f"--threads is {threads!r}; write a number such as 2, or {AUTO}")
+    return Places.find(name, None if threads == AUTO else int(threads), batch)
 
 
 def judge_of(metric: str | None, original_quality: float | None) -> "Judge":

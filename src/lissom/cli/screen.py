@@ -4,7 +4,6 @@ Answers go to standard output, progress and errors to standard error. Exit codes
 input (one line, no traceback), 3 the limits cannot be met, 130 interrupted.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lissom.errors import LissomError
+from lissom.store.disk import refusal
 
 if TYPE_CHECKING:
     from lissom.search.progress import Event
@@ -34,11 +34,21 @@ INTERRUPTED = 130
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Turn what a user can mend into one line and an exit code."""
+    """Turn what a user can mend, and what the system refuses, into one line and an exit code."""
     try:
         yield
     except LissomError as error:
         typer.echo(f"lissom: {one_line(str(error))}", err=True)
+        raise typer.Exit(BAD_INPUT) from None
+    except BrokenPipeError:
+        raise  # whoever read our output has gone
+    except OSError as error:
+        told = refusal(error, "place")
+        where = f"{error.filename}: " if error.filename is not None else ""
+        typer.echo(f"lissom: {one_line(where + told)}", err=True)
+        raise typer.Exit(BAD_INPUT) from None
+    except MemoryError:
+        typer.echo("lissom: memory ran out; give it more, or fewer samples", err=True)
         raise typer.Exit(BAD_INPUT) from None
     except KeyboardInterrupt:
         typer.echo("lissom: interrupted; the same command goes on from here", err=True)
@@ -68,10 +78,10 @@ def show_result(result: "Result", *, as_json: bool) -> None:
 
 def show(found: Any, lines: Callable[[Any], list[str]], *, as_json: bool) -> None:
     """Print an answer of `inspect`, `measure` or `compare`."""
-    from lissom.report.wording import visible
+    from lissom.report.wording import json_text, visible
 
     if as_json:
-        typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+        typer.echo(json_text(found.to_json()))
         return
     for line in lines(found):
         typer.echo(visible(line))
@@ -89,7 +99,8 @@ def watching() -> Iterator[Callable[["Event"], None]]:
         seen: list[str] = []
 
         def plain(event: "Event") -> None:
-            if event.candidate and event.candidate not in seen[-1:]:
+            new = event.candidate and event.candidate not in seen[-1:]
+            if new or event.stage == "wait":
                 seen.append(event.candidate)
                 typer.echo(one_line(describe(event)), err=True)
 

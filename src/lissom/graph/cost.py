@@ -1,9 +1,12 @@
-"""Multiply-accumulate operations of each node, counted from concrete shapes.
+"""What each node computes and moves: multiply-accumulates and bytes, counted from concrete shapes.
 
 One multiply-accumulate (MAC) is one product and its addition; elementwise operators count none.
+The bytes are those of every value that a node reads or gives, each once: what must be moved at the
+least, if nothing stays in a cache from the node before.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from math import prod
 from typing import Final
 
@@ -11,9 +14,35 @@ from lissom.errors import ModelError
 from lissom.graph.describe import NodeInfo
 from lissom.graph.model import Model
 
-__all__ = ["macs"]
+__all__ = ["Work", "macs", "work"]
 
 Shapes = Mapping[str, tuple[int, ...]]
+
+_FLOAT_BYTES: Final = 4  # of an element whose type is not known
+_ITEM_BYTES: Final[Mapping[str, float]] = {
+    "bool": 1, "int4": 0.5, "uint4": 0.5, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2,
+    "float16": 2, "bfloat16": 2, "int64": 8, "uint64": 8, "float64": 8,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What one run asks of one node.
+
+    Attributes:
+        macs: multiply-accumulates; 0 for what multiplies nothing, or where they are not known.
+        weight_bytes: of the constants that it reads.
+        activation_bytes: of the values that it reads and gives.
+    """
+
+    macs: int
+    weight_bytes: int
+    activation_bytes: int
+
+    @property
+    def bytes_moved(self) -> int:
+        """Of everything that it reads and gives."""
+        return self.weight_bytes + self.activation_bytes
 
 
 def macs(model: Model, shapes: Shapes) -> dict[str, int]:
@@ -46,6 +75,41 @@ def macs(model: Model, shapes: Shapes) -> dict[str, int]:
                 f"shapes {shown} do not fit {node.op_type} {node.name!r}: {error}"
             ) from error
     return counted
+
+
+def work(model: Model, shapes: Shapes) -> dict[str, Work]:
+    """Count what every node of the main graph computes and moves.
+
+    Args:
+        model: The model.
+        shapes: The concrete shape of each value, as observed on one feed.
+
+    Returns:
+        Node name to its work; nodes that read or give a value of unknown shape are left out.
+
+    Raises:
+        ModelError: A shape does not fit its operator.
+    """
+    counted = macs(model, shapes)
+    found: dict[str, Work] = {}
+    for node in model.nodes:
+        held = {name for name in node.inputs if name in model.weights}
+        values = [name for name in (*node.inputs, *node.outputs) if name and name not in held]
+        if not all(name in shapes for name in values):
+            continue
+        moved = sum(_bytes(model, name, shapes) for name in dict.fromkeys(values))
+        weights = sum(model.weights[name].size_bytes for name in held)
+        if node.op_type == "Gather":  # a lookup reads the rows that it gives, not the whole table
+            weights = min(weights, _bytes(model, node.outputs[0], shapes))
+        found[node.name] = Work(
+            macs=counted.get(node.name, 0), weight_bytes=weights, activation_bytes=moved
+        )
+    return found
+
+
+def _bytes(model: Model, name: str, shapes: Shapes) -> int:
+    size = _ITEM_BYTES.get(model.value_dtype(name) or "", _FLOAT_BYTES)
+    return int(prod(shapes[name]) * size)
 
 
 def _integer(node: NodeInfo, name: str, default: int) -> int:

@@ -7,12 +7,17 @@ from collections.abc import Mapping
 
 from lissom.errors import ModelError
 
-__all__ = ["MAIN", "expanded_nodes"]
+__all__ = ["MAIN", "called", "expanded_nodes"]
 
 MAIN = ""
 """The name under which the main graph's calls stand."""
 
 _DEEPEST = 100  # onnx's own checker goes no further
+
+
+def called(name: str, domain: str, overload: str) -> str:
+    """One name for an operator or a function, as nodes call it."""
+    return f"{'' if domain == 'ai.onnx' else domain}|{name}|{overload}"
 
 
 def expanded_nodes(calls: Mapping[str, Mapping[str, int]], where: str = "the model") -> int:
@@ -34,7 +39,7 @@ def expanded_nodes(calls: Mapping[str, Mapping[str, int]], where: str = "the mod
             raise ModelError(f"{where}: functions call one another deeper than {_DEEPEST} levels")
         if name not in known:
             inner = calls[name].items()
-            known[name] = sum(times * count(called, depth + 1) for called, times in inner)
+            known[name] = sum(times * count(one, depth + 1) for one, times in inner)
         return known[name]
 
     return count(MAIN, 0)

@@ -66,6 +66,8 @@ def file_facts(path: Path, *, caps: Caps = _DEFAULT_CAPS) -> FileFacts:
             missing or not confined to its folder.
     """
     path = Path(path)
+    if _not_text(path.absolute()):
+        raise ModelError(f"the name of {path}, or of a folder on the way, is not UTF-8; rename it")
     try:
         before = _stamp(path)
         layout = read_layout(path, caps)
@@ -127,6 +129,11 @@ def load(
     except _NotKept as lesser:
         record = lesser.record
     return _open_record(record, store, caps)
+
+
+def _not_text(path: Path) -> bool:
+    """Whether the runtimes, which take names as text, cannot open it."""
+    return any("\ud800" <= character <= "\udfff" for character in str(path))
 
 
 def _require(holds: bool, otherwise: str) -> None:  # noqa: FBT001

@@ -5,8 +5,7 @@ Below 18 the converter of onnx does it (written in C++, so only in a child proce
 of onnxscript (Python).
 """
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
+import base64
 from typing import TYPE_CHECKING, Final
 
 from lissom.errors import ChildFailed, ModelError
@@ -17,7 +16,7 @@ from lissom.isolate.child import ChildLimits, call
 if TYPE_CHECKING:
     import onnx_ir
 
-__all__ = ["CANONICAL_OPSET", "convert", "convert_file", "raise_opset"]
+__all__ = ["CANONICAL_OPSET", "convert", "convert_text", "raise_opset"]
 
 CANONICAL_OPSET: Final = 17
 """What `load` raises a model to when it has less."""
@@ -31,32 +30,38 @@ def raise_opset(model: Model, opset: int) -> Model | None:
 
     A model that has this version, or a higher one, is returned as it is. The conversion runs in a
     child process.
+
+    Raises:
+        ChildFailed: It ran out of time or memory, as it may not do again.
     """
     if model.opset >= opset:
         return model
     from lissom.graph.skeleton import Skeleton
 
     skeleton = Skeleton(model.ir)
-    with TemporaryDirectory(prefix="lissom-") as folder:
-        source, result = Path(folder) / "source.onnx", Path(folder) / "result.onnx"
-        source.write_bytes(skeleton.proto.SerializeToString())
-        arguments = {"source": str(source), "result": str(result), "opset": opset}
-        limits = ChildLimits(seconds=300, memory_bytes=8 << 30)
-        try:
-            call("lissom.graph.opset:convert_file", arguments, limits=limits)
-        except (ChildFailed, ModelError):
-            return None
-        import onnx
+    # Without its weights a model is small enough to travel in the request and in the answer.
+    source = base64.b64encode(skeleton.proto.SerializeToString()).decode()
+    limits = ChildLimits(seconds=300, memory_bytes=8 << 30)
+    try:
+        arguments = {"source": source, "opset": opset}
+        result = call("lissom.graph.opset:convert_text", arguments, limits=limits)
+    except ModelError:
+        return None
+    except ChildFailed as failure:
+        if failure.by_chance:
+            raise
+        return None
+    import onnx
 
-        ir = skeleton.restore(onnx.load_model_from_string(result.read_bytes()))
+    ir = skeleton.restore(onnx.load_model_from_string(base64.b64decode(result)))
     lift(ir)  # converters turn attributes into inputs from Constant nodes
     ir.metadata_props.update(model.ir.metadata_props)
     step = f"opset raised from {model.opset} to {opset}"
     return Model.build(ir, history=(*model.history, step), notes=model.notes)
 
 
-def convert_file(source: str, result: str, opset: int) -> None:
-    """Read a skeleton from one file, convert it, write it to another; runs in a child process.
+def convert_text(source: str, opset: int) -> str:
+    """Convert a skeleton, as base64 of its bytes, and answer it so; runs in a child process.
 
     Raises:
         ModelError: No converter can do it.
@@ -64,9 +69,9 @@ def convert_file(source: str, result: str, opset: int) -> None:
     import onnx
     import onnx_ir
 
-    proto = onnx.load_model_from_string(Path(source).read_bytes())
+    proto = onnx.load_model_from_string(base64.b64decode(source))
     converted = convert(onnx_ir.from_proto(proto), opset)
-    Path(result).write_bytes(onnx_ir.to_proto(converted).SerializeToString())
+    return base64.b64encode(onnx_ir.to_proto(converted).SerializeToString()).decode()
 
 
 def convert(ir: "onnx_ir.Model", opset: int) -> "onnx_ir.Model":

@@ -21,6 +21,7 @@ __all__ = [
     "float_product",
     "float_residual_norm",
     "integer_product",
+    "moving",
     "packed_product",
     "quantized_operator",
     "saturating_product",
@@ -112,10 +113,13 @@ OPERATORS: Final[Mapping[str, _Shape]] = {
 """The operators that a runtime can be asked about, by ONNX name."""
 
 
-def quantized_operator(op_type: str, activation: str) -> tuple[bytes, dict[str, np.ndarray]]:
+def quantized_operator(
+    op_type: str, activation: str, *, rounded: bool = True
+) -> tuple[bytes, dict[str, np.ndarray]]:
     """One operator of `OPERATORS`, every input and output between Quantize- and DequantizeLinear.
 
-    Answers the model and what to feed it. A product's weight is a symmetric int8 constant.
+    The outputs stay float if not `rounded`. Answers the model and what to feed it. A product's
+    weight is a symmetric int8 constant.
     """
     how = OPERATORS[op_type]
     graph = _Graph(activation, from_zero=how.from_zero)
@@ -130,20 +134,26 @@ def quantized_operator(op_type: str, activation: str) -> tuple[bytes, dict[str, 
     inputs += [graph.constant(name, np.asarray(value)) for name, value in how.constants.items()]
     outputs = ["out", "out2"] if op_type == "Split" else ["out"]
     graph.node(op_type, inputs, outputs, **how.attributes)
-    answers = [graph.through_integers(name) for name in outputs]
+    answers = [graph.through_integers(name) if rounded else name for name in outputs]
     return graph.bytes({name: value.shape for name, value in feeds.items()}, answers), feeds
 
 
 def integer_product(
-    shape: Sequence[int], weight: Sequence[int], activation: str, groups: int = 1
+    shape: Sequence[int],
+    weight: Sequence[int],
+    activation: str,
+    groups: int = 1,
+    *,
+    zero: int = 0,
 ) -> bytes:
     """A quantized MatMul (weight [in, out]) or Conv (weight [out, in / groups, kh, kw]).
 
-    The input is quantized once and the answer is float, as at the ends of a network.
+    The input is quantized once and the answer is float, as at the ends of a network. `zero` is the
+    zero point of the weight.
     """
     graph = _Graph(activation)
     axis = 1 if len(weight) == 2 else 0
-    inputs = [graph.through_integers("x"), graph.weight(weight, channel_axis=axis)]
+    inputs = [graph.through_integers("x"), graph.weight(weight, channel_axis=axis, zero=zero)]
     graph.product(weight, inputs, groups)
     return graph.bytes({"x": shape}, [graph.through_integers("out")])
 
@@ -228,6 +238,18 @@ def saturating_product() -> tuple[bytes, dict[str, np.ndarray], int]:
     return graph.bytes({"x": (8, 64)}, ["out"]), feeds, 255 * 127 * 64
 
 
+def moving(elements: int) -> bytes:
+    """Read and write so many float32 values once (Neg), and answer only the first of 8 rows.
+
+    So the whole is written inside the model, where its memory is used again at every run. Input
+    `x` is [8, elements / 8].
+    """
+    graph = _Graph("uint8")
+    graph.node("Neg", ["x"], ["moved"])
+    graph.node("Gather", ["moved", graph.constant("first", _int64(0))], ["out"], axis=0)
+    return graph.bytes({"x": (8, elements // 8)}, ["out"])
+
+
 def float_residual_norm(add: str, shape: Sequence[int]) -> bytes:
     """An addition (`add` is "Add" or "Sum") that feeds a layer normalization."""
     graph = _Graph("uint8")
@@ -280,13 +302,13 @@ class _Graph:
         self.node("DequantizeLinear", [f"{name}_q", scale, zero], [f"{name}_dq"])
         return f"{name}_dq"
 
-    def weight(self, shape: Sequence[int], channel_axis: int | None) -> str:
+    def weight(self, shape: Sequence[int], channel_axis: int | None, zero: int = 0) -> str:
         values = np.random.default_rng(0).integers(-127, 128, tuple(shape)).astype(np.int8)
         count = () if channel_axis is None else (shape[channel_axis],)
         inputs = [
             self.constant("w_q", values),
             self.constant("w_scale", np.full(count, _SCALE / 100, np.float32)),
-            self.constant("w_zero", np.zeros(count, np.int8)),
+            self.constant("w_zero", np.full(count, zero, np.int8)),
         ]
         axis = {} if channel_axis is None else {"axis": channel_axis}
         self.node("DequantizeLinear", inputs, ["w"], **axis)

@@ -5,7 +5,6 @@ over. So a file that lies about its sizes, or nests without end, is refused befo
 in C sees it. Field numbers are those of `onnx.proto`.
 """
 
-import mmap
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +14,9 @@ from typing import Final
 
 from lissom.errors import ModelError
 from lissom.graph.describe import is_quantized
-from lissom.graph.growth import MAIN, expanded_nodes
+from lissom.graph.growth import MAIN, called, expanded_nodes
+from lissom.graph.window import Window
+from lissom.store.small import open_regular
 
 __all__ = ["Caps", "ExternalPiece", "Layout", "read_layout"]
 
@@ -35,6 +36,7 @@ _BITS: Final = {
 
 _STRING_TYPE = 8
 _PROTOBUF_BYTES = (1 << 31) - 1
+_WHOLE_BYTES = 64 << 20  # a file that is read at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +48,14 @@ class Caps:
         nodes: Nodes of the graph, its bodies and its functions.
         depth: Bodies inside bodies.
         rank: Axes of a constant tensor.
+        fields: Entries of any kind, such as the numbers of a list that is not packed.
     """
 
     total_bytes: int = 8 << 30
     nodes: int = 500_000
     depth: int = 16
     rank: int = 32
+    fields: int = 3_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,21 +125,20 @@ def read_layout(path: Path, caps: Caps) -> Layout:
                 f"{min(caps.total_bytes, _PROTOBUF_BYTES)}, larger models keep their weights in "
                 "external data"
             )
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with open_regular(path) as file:
+            window = Window(file, size_bytes, str(path))
+            data = window[:] if size_bytes <= _WHOLE_BYTES else window
             return _Walk(data, caps, str(path)).model()
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _called(name: str, domain: str, overload: str) -> str:
-    return f"{'' if domain == 'ai.onnx' else domain}|{name}|{overload}"
-
-
 class _Walk:
     """One walk over the bytes of one file; positions are offsets into it."""
 
-    def __init__(self, data: mmap.mmap, caps: Caps, where: str) -> None:
+    def __init__(self, data: bytes | Window, caps: Caps, where: str) -> None:
         self._data = data
+        self._left = caps.fields
         self._caps = caps
         self._where = where
         self._layout = Layout()
@@ -198,7 +201,7 @@ class _Walk:
 
     def _function(self, start: int, end: int) -> str:
         """Walk a function and answer the name by which nodes call it."""
-        name = {1: "", 10: "", 13: ""}  # as `_called` takes it
+        name = {1: "", 10: "", 13: ""}  # as `called` takes it
         for number, value, stop in self._fields(start, end):
             if number in name:
                 name[number] = self._text(value, stop)
@@ -206,19 +209,19 @@ class _Walk:
                 self._node(value, stop, 0)
             elif number == 11:
                 self._attribute(value, stop, 0)
-        return _called(*name.values())
+        return called(*name.values())
 
     def _node(self, start: int, end: int, depth: int) -> None:
         self._layout.nodes += 1
         if self._layout.nodes > self._caps.nodes:
             raise ModelError(f"{self._where} has more than {self._caps.nodes} nodes")
-        name = {4: "", 7: "", 8: ""}  # as `_called` takes it
+        name = {4: "", 7: "", 8: ""}  # as `called` takes it
         for number, value, stop in self._fields(start, end):
             if number in name:
                 name[number] = self._text(value, stop)
             elif number == 5:
                 self._attribute(value, stop, depth)
-        self._calls[_called(*name.values())] += 1
+        self._calls[called(*name.values())] += 1
         if not self._layout.quantized and is_quantized(name[4]):
             self._layout.quantized = True
 
@@ -355,6 +358,9 @@ class _Walk:
         if end < 0:
             raise self._damaged(position)
         while position < end:
+            self._left -= 1
+            if self._left < 0:
+                raise ModelError(f"{self._where} has more than {self._caps.fields} fields")
             tag, position = self._varint(position, end)
             if not 8 <= tag < 1 << 32:  # there is no field 0, and a tag has 32 bits
                 raise self._damaged(position)

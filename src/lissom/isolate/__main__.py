@@ -6,12 +6,21 @@ there is nothing left to lose, and runtimes have crashed there.
 """
 
 import contextlib
+import errno
 import importlib
 import json
 import os
 import sys
 import traceback
 from typing import Any
+
+# What children write lies in the store's scratch and in their own folder for temporary files: that
+# a disk is full is not the fault of the file that they work on.
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+_MAKE_ROOM = (
+    "free some room on the disks of the store and of temporary files, "
+    "and the same command goes on from here"
+)
 
 
 def _die_with_parent(parent: int) -> None:
@@ -64,6 +73,14 @@ def _run(request: dict[str, Any]) -> None:
         child.send(
             "error", {"class": "ChildFailed", "message": message, "kind": "memory", "detail": ""}
         )
+    except OSError as error:
+        traceback.print_exc()
+        reason = f"{error.strerror}: {error.filename}" if error.filename else str(error)
+        if error.errno in _NO_ROOM:
+            message = f"a child process could not write ({reason}); {_MAKE_ROOM}"
+            child.send("error", {"class": "StoreError", "message": message})
+        else:
+            child.send("failure", f"{type(error).__name__}: {reason}")
     except BaseException as error:  # noqa: BLE001 - the parent is told, and raises
         traceback.print_exc()
         first = str(error).partition("\n")[0]

@@ -13,7 +13,6 @@ import queue
 import re
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,7 @@ from typing import IO, Any, NoReturn
 
 from lissom import errors
 from lissom.errors import ChildFailed, LissomError
+from lissom.isolate.temporary import private_folder
 
 __all__ = ["ChildLimits", "call", "limit_processor_time", "most_memory", "report"]
 
@@ -31,7 +31,11 @@ _POLL_SECONDS = 0.1
 _WATCH_SECONDS = 0.02  # between two looks at the memory of a child that has a limit
 _MEMORY_SHARE = 0.8
 _LEAVE_SECONDS = 5.0  # what a child may take to end once it has answered or closed its pipe
+_LAST_WORDS_SECONDS = 1.0  # what a dead child's last words may take to arrive
 _DETAIL_BYTES = 4000
+_LONGEST_LOOK_SECONDS = 1.0  # of one look at a child; longer, and this process itself was halted
+# How a child ends when something outside ended it: the file that it worked on is not to blame.
+_FROM_OUTSIDE = frozenset({"SIGHUP", "SIGINT", "SIGKILL", "SIGQUIT", "SIGTERM"})
 
 _Message = dict[str, Any]
 
@@ -41,7 +45,8 @@ class ChildLimits:
     """What a child process may use.
 
     Attributes:
-        seconds: Wall-clock time until it is killed.
+        seconds: Wall-clock time until it is killed. Time in which this process was halted (a
+            suspended machine, a clock that jumped) does not count.
         memory_bytes: Resident memory, its own children's included, above which it is killed; None
             for most of what is free when it starts (its own children not counted, so that watching
             costs nothing). It is watched rather than reserved: runtimes reserve far more than they
@@ -66,8 +71,9 @@ def call(
 ) -> Any:
     """Run `entry` (as "lissom.room.module:function") with keyword arguments in a fresh process.
 
-    The child has its own process group, no standard input, and dies with this process. Interrupted,
-    or when `on_report` raises, the child is killed and the exception passed on.
+    The child has its own process group, no standard input, a folder for temporary files that goes
+    with it, and dies with this process. Interrupted, or when `on_report` raises, the child is
+    killed and the exception passed on.
 
     Args:
         entry: A function of this package, nothing else.
@@ -93,8 +99,12 @@ def call(
         "cpus": list(limits.cpus) if limits.cpus is not None else None,
     }
     text = json.dumps(request)
-    with tempfile.TemporaryFile() as words:
-        child = _Child(text, words)
+    with private_folder() as folder:
+        try:
+            child = _Child(text, folder)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ChildFailed(f"{entry} could not be started: {reason}", "memory") from error
         try:
             return child.answer(entry, limits, on_report)
         finally:
@@ -155,11 +165,32 @@ def send(kind: str, value: Any) -> None:
         _channel.flush()
 
 
+class _Words(threading.Thread):
+    """Reads what a child prints to its end and keeps the last of it, however much it is."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._stream = stream
+        self._kept = b""
+        self.start()
+
+    def run(self) -> None:
+        """Read until nobody can write any more."""
+        with self._stream:
+            while chunk := os.read(self._stream.fileno(), 1 << 16):
+                self._kept = (self._kept + chunk)[-_DETAIL_BYTES:]
+
+    def last(self, *, dead: bool) -> str:
+        """The end of what was printed so far; of a dead child, all that is still on its way."""
+        if dead:
+            self.join(_LAST_WORDS_SECONDS)
+        return self._kept.decode(errors="replace").strip()
+
+
 class _Child:
     """A running child: its process, the messages that it sent, and what it printed."""
 
-    def __init__(self, request: str, words: IO[bytes]) -> None:
-        self._words = words
+    def __init__(self, request: str, folder: Path | None) -> None:
         self._most_bytes = most_memory()
         self._messages: queue.SimpleQueue[_Message | None] = queue.SimpleQueue()
         # -P: a module in the current folder must not be taken for a library. The script itself
@@ -169,9 +200,13 @@ class _Child:
             [sys.executable, "-P", str(script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=words,
+            stderr=subprocess.PIPE,
             start_new_session=True,
+            env=None if folder is None else {**os.environ, "TMPDIR": str(folder)},
         )
+        if self.process.stderr is None:  # pragma: no cover - it was asked for
+            raise RuntimeError("a child without pipes")
+        self._words = _Words(self.process.stderr)
         self._reader = threading.Thread(target=self._read, args=(request,), daemon=True)
         self._reader.start()
 
@@ -208,19 +243,22 @@ class _Child:
         raise self._crash(entry)
 
     def _received(self, entry: str, limits: ChildLimits) -> Iterator[_Message]:
-        deadline = time.monotonic() + limits.seconds
+        left = limits.seconds
         poll_seconds = _POLL_SECONDS if limits.memory_bytes is None else _WATCH_SECONDS
+        looked = time.monotonic()
         while True:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise ChildFailed(
-                    f"{entry} was stopped after {limits.seconds:g} s, its limit",
-                    "timeout",
-                    self._last_words(),
-                )
+            now = time.monotonic()
+            left -= min(now - looked, _LONGEST_LOOK_SECONDS)
+            looked = now
             try:
-                message = self._messages.get(timeout=min(left, poll_seconds))
+                message = self._messages.get(timeout=max(0.0, min(left, poll_seconds)))
             except queue.Empty:
+                if left <= 0:
+                    raise ChildFailed(
+                        f"{entry} was stopped after {limits.seconds:g} s, its limit",
+                        "timeout",
+                        self._last_words(),
+                    ) from None
                 if not self._is_dead():
                     self._check_memory(entry, limits)
                     continue
@@ -264,21 +302,13 @@ class _Child:
 
     def _crash(self, entry: str) -> ChildFailed:
         try:
-            cause = _cause(self.process.wait(_LEAVE_SECONDS))
+            code: int | None = self.process.wait(_LEAVE_SECONDS)
         except subprocess.TimeoutExpired:
-            cause = "it closed its pipe"
-        if cause == "killed by SIGXCPU":
-            return ChildFailed(
-                f"{entry} was stopped: it used up its processor time", "timeout", self._last_words()
-            )
-        return ChildFailed(
-            f"{entry} ended without an answer: {cause}", "crashed", self._last_words()
-        )
+            code = None
+        return _ended(entry, code, self._last_words())
 
     def _last_words(self) -> str:
-        size = self._words.seek(0, 2)
-        self._words.seek(max(0, size - _DETAIL_BYTES))
-        return self._words.read().decode(errors="replace").strip()
+        return self._words.last(dead=self.process.returncode is not None)
 
     def end(self) -> None:
         """Kill whatever is left of the child's group, and leave no zombie."""
@@ -297,21 +327,31 @@ class _Child:
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._reader.join(_LEAVE_SECONDS)
+        self._words.join(_LAST_WORDS_SECONDS)
         if self.process.stdout is not None and not self._reader.is_alive():
             self.process.stdout.close()
 
 
-def _cause(code: int) -> str:
+def _ended(entry: str, code: int | None, words: str) -> ChildFailed:
+    """What to raise for a child that gave no answer; without an exit code it still runs."""
+    without = f"{entry} ended without an answer:"
+    if code is None:
+        return ChildFailed(f"{without} it closed its pipe", "crashed", words)
     if code >= 0:
-        return f"exit code {code}"
+        return ChildFailed(f"{without} exit code {code}", "crashed", words)
     import signal
 
     try:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    hint = " (the system kills so when memory runs out)" if name == "SIGKILL" else ""
-    return f"killed by {name}{hint}"
+    if name == "SIGXCPU":
+        return ChildFailed(f"{entry} was stopped: it used up its processor time", "timeout", words)
+    told = f"{without} killed by {name}"
+    if name in _FROM_OUTSIDE:
+        hint = " (the system kills so when memory runs out)" if name == "SIGKILL" else ""
+        return ChildFailed(told + hint, "memory", words)
+    return ChildFailed(told, "crashed", words)
 
 
 def _raise_again(error: Mapping[str, Any]) -> NoReturn:

@@ -25,8 +25,11 @@ from lissom.store.hashing import Json
 __all__ = ["Certificate", "Kind", "Quantity", "Verdict", "certify", "measured", "promise"]
 
 Quantity = Literal["drop", "latency", "size", "memory"]
-Kind = Literal["labels", "expected", "bound", "measured"]
+Kind = Literal["labels", "expected", "bound", "error", "measured"]
 Verdict = Literal["held", "not held", "too few samples"]
+
+_SHARES: frozenset[Kind] = frozenset({"bound", "error"})
+"""Kinds whose values cannot be negative."""
 
 _ASSUMPTIONS: dict[Kind, str] = {
     "labels": "the samples were drawn independently from what the model will meet",
@@ -34,6 +37,8 @@ _ASSUMPTIONS: dict[Kind, str] = {
     "original's own confidence is right on average where the two models differ",
     "bound": "the samples were drawn independently from what the model will meet, and quality is "
     "the share of right answers",
+    "error": "the samples were drawn independently from what the model will meet, and the "
+    "original's answers spread as they do on these samples",
     "measured": "the machine behaves as it did while it was measured",
 }
 
@@ -45,7 +50,8 @@ class Certificate:
     Attributes:
         quantity: what is limited.
         kind: `labels` (paired, measured), `expected` (under the original's own confidence),
-            `bound` (the disagreement, which no loss can exceed), `measured` (on this machine).
+            `bound` (the disagreement, which no loss can exceed), `error` (of answers that are plain
+            numbers, relative to their spread), `measured` (on this machine).
         limit: the largest value allowed, in `unit`.
         unit: `score` (0.01 is one point), `ms` or `bytes`.
         estimate: of the quantity.
@@ -100,6 +106,20 @@ class Certificate:
         """
         return f"{self._verdict_words(share)} This takes for granted that {self.assumption}."
 
+    def clause(self, *, share: float = 1.0) -> str:
+        """Why it is not held, as a clause; `share` as for `sentence`."""
+        name, limit = (
+            _NAMES[self.quantity, self.kind],
+            self._write(self.limit, math.floor),
+        )
+        if self.verdict == "not held":
+            return f"{name} is above the limit of {limit}"
+        found = self._write(self.bound, math.ceil)
+        if self.waits:
+            return f"{name} is at most {found}, but one tested before it does not hold {limit}"
+        more = self._more(share).strip().rstrip(".")
+        return f"{name} could be up to {found}, over {limit}; {more[:1].lower()}{more[1:]}"
+
     def _verdict_words(self, share: float) -> str:
         name, limit = _NAMES[self.quantity, self.kind], self._write(self.limit, math.floor)
         sure = (
@@ -137,6 +157,8 @@ class Certificate:
         if self.more_samples is None:
             return " No number of samples would decide it at the observed rate."
         what = "runs" if self.quantity == "latency" else "samples"
+        if self.unit != "score":
+            share = 1.0  # runs are not parted
         total = _rounded_up(self.more_samples / share)
         inside = ""
         if share < 1.0:
@@ -168,6 +190,7 @@ class Certificate:
 _NAMES: dict[tuple[Quantity, Kind], str] = {
     ("drop", "labels"): "the drop",
     ("drop", "expected"): "the expected drop",
+    ("drop", "error"): "the error of the outputs, relative to the spread of the original's,",
     ("drop", "bound"): "the share of answers that differ, which no loss can exceed,",
     ("latency", "measured"): "the median latency",
     ("size", "measured"): "the size",
@@ -195,37 +218,37 @@ def certify(
     *,
     confidence: float = 0.95,
     kind: Kind = "labels",
+    besides: str = "",
 ) -> tuple[Certificate, ...]:
     """Test the candidates of a front in order; every `held` is true at once at `confidence`.
+
+    Answers one certificate for each, in the same order.
 
     Args:
         differences: for each candidate the samples' values on the certification part [n]: the
             original's score less the candidate's (`labels`), the expected drop (`expected`), both
-            in [-1, 1], or the disagreement in [0, 1] (`bound`). The most promising comes first; the
-            order must not depend on these values (see `promise`).
+            in [-1, 1], or the disagreement in [0, 1] (`bound`, `error`). The most promising comes
+            first; the order must not depend on these values (see `promise`).
         limit: of the mean, such as 0.01 for one point.
         confidence: of all that is held, jointly; of each bound and each `not held` by itself.
         kind: what the values are.
-
-    Returns:
-        One certificate for each, in the same order.
+        besides: what else must be true, a clause for the assumption.
 
     Raises:
         ValueError: no values, not finite, outside their range, or a kind that has no samples.
     """
     if kind == "measured":
         raise ValueError("what was measured without samples has no differences; use `measured`")
-    share, unbroken = kind == "bound", True
+    share, unbroken = kind in _SHARES, True
     found: list[Certificate] = []
     blocking: int | None = None
+    assumption = ", and ".join(filter(None, (_ASSUMPTIONS[kind], besides)))
     for place, each in enumerate(differences, start=1):
         values = np.asarray(each, dtype=np.float64).ravel()
         bound = upper_bound(values, confidence=confidence, share=share)
-        verdict: Verdict = "too few samples"
-        if bound <= limit:
-            verdict = "held" if unbroken else verdict
-        elif values.mean() > limit and _lower(values, confidence, kind) > limit:
-            verdict = "not held"
+        verdict = _alone(values, bound, limit, confidence, kind)
+        if verdict == "held" and not unbroken:
+            verdict = "too few samples"
         more = None
         if verdict == "too few samples":
             more = blocking if bound <= limit else _more_samples(values, limit, confidence, kind)
@@ -245,7 +268,7 @@ def certify(
                 count=values.size,
                 more_samples=more,
                 place=place,
-                assumption=_ASSUMPTIONS[kind],
+                assumption=assumption,
             )
         )
     return tuple(found)
@@ -297,8 +320,18 @@ def measured(
     )
 
 
+def _alone(
+    values: NDArray[np.float64], bound: float, limit: float, confidence: float, kind: Kind
+) -> Verdict:
+    """The verdict on one candidate by itself."""
+    if bound <= limit:
+        return "held"
+    above = values.mean() > limit and _lower(values, confidence, kind) > limit
+    return "not held" if above else "too few samples"
+
+
 def _lower(values: NDArray[np.float64], confidence: float, kind: Kind) -> float:
-    if kind == "bound":
+    if kind in _SHARES:
         return 1 - upper_bound(1 - values, confidence=confidence, share=True)
     return -upper_bound(-values, confidence=confidence)
 
@@ -306,7 +339,7 @@ def _lower(values: NDArray[np.float64], confidence: float, kind: Kind) -> float:
 def _more_samples(
     values: NDArray[np.float64], limit: float, confidence: float, kind: Kind
 ) -> int | None:
-    total = samples_needed(values, limit, confidence=confidence, share=kind == "bound")
+    total = samples_needed(values, limit, confidence=confidence, share=kind in _SHARES)
     return None if total is None else max(1, total - values.size)
 
 

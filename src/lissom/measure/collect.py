@@ -48,8 +48,13 @@ class Collector:
         self._parts: dict[str, list[Array]] = {}
         self._classes = 0
 
-    def take(self, rows: Array) -> int:
-        """Add the output of one run; answers how many samples it has."""
+    def take(self, rows: Array, told: Array | None = None) -> int:
+        """Add the output of one run; answers how many samples it has.
+
+        Args:
+            rows: samples on the first axis.
+            told: the steps of a sequence that are no padding, [samples, steps]; all by default.
+        """
         kind = self.outlook.kind
         if rows.dtype.kind == "f":
             rows = rows.astype(np.float32, copy=False)
@@ -67,7 +72,7 @@ class Collector:
         elif kind in ("regression", "identifiers"):
             self._values(rows)
         else:
-            self._distributions(rows)
+            self._distributions(rows, told)
         return len(rows)
 
     def arrays(self) -> dict[str, Array]:
@@ -98,15 +103,18 @@ class Collector:
         self._add("lengths", np.full(len(rows), flat.shape[1], np.int32))
         self._add("values", flat.ravel().astype(np.float64))
 
-    def _distributions(self, rows: Array) -> None:
+    def _distributions(self, rows: Array, told: Array | None) -> None:
         scores = self._scores(rows)
         count, length, self._classes = scores.shape
+        lengths, flat = np.full(count, length), scores.reshape(count * length, self._classes)
+        if told is not None and self.outlook.kind == "sequence" and told.shape == (count, length):
+            lengths, flat = told.sum(axis=1), flat[told.ravel()]
         found = sketch(
-            scores.reshape(count * length, self._classes),
+            flat,
             keep=self._keep,
             probabilities=self.outlook.probabilities or self.outlook.kind == "binary",
         )
-        self._add("lengths", np.full(count, length, np.int32))
+        self._add("lengths", lengths.astype(np.int32))
         self._add("index", found.index)
         self._add("logp", found.logp)
         self._add("rest", found.rest)

@@ -9,7 +9,9 @@ Of embeddings the answer is the nearest of the other samples, and p a softmax of
 the original alone is a poor judge: a candidate's errors are largely its own, so where the two
 disagree it is right nearly as often as the original (a sentence encoder whose neighbours change for
 20% of the queries loses half a point). So both models together are the judge: p is taken of the
-mean of their similarities, at the temperature where that is as sure as the original is right.
+original's similarity plus what the candidate's predicts of it (its linear regression), at the
+temperature where that is as sure as the original is right. A candidate that is mere noise predicts
+nothing, and the original judges alone.
 
 Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2 (temperature).
 Differs: fitted to one known number, the mean, rather than to labels.
@@ -25,11 +27,18 @@ from numpy.typing import NDArray
 from lissom.measure.answers import Outlook
 from lissom.measure.fitting import Array
 from lissom.numerics.ctc import collapse, line_probability
-from lissom.numerics.neighbours import nearest, normalized, similarities
+from lissom.numerics.neighbours import nearest, normalized, regression, similarities
 from lissom.numerics.sketch import Sketch
 from lissom.numerics.statistics import fit_temperature, softmax
 
-__all__ = ["HONEST_KINDS", "Comparison", "compare", "confidence_temperature"]
+__all__ = [
+    "HONEST_KINDS",
+    "Comparison",
+    "compare",
+    "confidence_temperature",
+    "confidences",
+    "sketch_of",
+]
 
 Floats = NDArray[np.float64]
 Arrays = Mapping[str, Array]
@@ -38,7 +47,7 @@ HONEST_KINDS = frozenset({"classes", "ctc", "sequence", "map", "binary"})
 """Kinds that have a confidence of their own; embeddings need a known quality as well."""
 
 _FIT_SAMPLES = 400  # where confidence is costly; its mean is known well enough then
-_SIMILARITY_TEMPERATURES = (1e-3, 10.0)
+_SIMILARITY_TEMPERATURES = (1e-4, 10.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,26 +76,55 @@ def confidence_temperature(
         quality: its known quality, in 0 to 1.
         top: how many of the likeliest classes count as its answer.
     """
-    steps, lengths = _sketch(original), original["lengths"]
-    if outlook.kind == "ctc":
-        blank = outlook.blank or 0
-        ends = np.cumsum(lengths)[:_FIT_SAMPLES]
-        cuts = [steps.rows(int(e - n), int(e)) for e, n in zip(ends, lengths, strict=False)]
-        lines = [collapse(cut.top, blank) for cut in cuts]
+    limit = _FIT_SAMPLES if outlook.kind == "ctc" else None
+    sure = _Confidence(original, outlook, top=top, limit=limit)
+    return fit_temperature(
+        lambda temperature: float(sure.at(temperature).mean()),
+        quality,
+        iterations=14 if outlook.kind == "ctc" else 30,
+    )
 
-        def line_confidence(temperature: float) -> float:
-            pairs = zip(cuts, lines, strict=True)
-            each = [line_probability(cut.at(temperature), [line], blank)[0] for cut, line in pairs]
-            return float(np.mean(each))
 
-        return fit_temperature(line_confidence, quality, iterations=14)
+def confidences(original: Arrays, outlook: Outlook, *, top: int = 1) -> Floats:
+    """How sure the original is of each of its answers, as it says itself, [samples].
 
-    def confidence(temperature: float) -> float:
-        tempered = steps.at(temperature)
-        each = tempered.probability(steps.index[:, :top]).sum(axis=1)
-        return float(_mean_of(each, lengths).mean())
+    Args:
+        original: its collected answers; not embeddings.
+        outlook: what they are.
+        top: how many of the likeliest classes count as its answer.
+    """
+    return _Confidence(original, outlook, top=top).at(1.0)
 
-    return fit_temperature(confidence, quality)
+
+class _Confidence:
+    """A model's confidence in its own answers at any temperature."""
+
+    def __init__(
+        self, original: Arrays, outlook: Outlook, *, top: int, limit: int | None = None
+    ) -> None:
+        self._steps, self._lengths = sketch_of(original), original["lengths"]
+        self._top, self._blank = top, outlook.blank or 0
+        self._cuts: list[Sketch] = []
+        if outlook.kind == "ctc":
+            ends = np.cumsum(self._lengths)[:limit]
+            starts = ends - self._lengths[:limit]
+            self._cuts = [
+                self._steps.rows(int(start), int(end))
+                for start, end in zip(starts, ends, strict=True)
+            ]
+            self._lines = [collapse(cut.top, self._blank) for cut in self._cuts]
+
+    def at(self, temperature: float) -> Floats:
+        """Of each sample."""
+        if self._cuts:
+            pairs = zip(self._cuts, self._lines, strict=True)
+            each = [
+                line_probability(cut.at(temperature), [line], self._blank)[0] for cut, line in pairs
+            ]
+            return np.asarray(each)
+        tempered = self._steps.at(temperature)
+        sure = tempered.probability(self._steps.index[:, : self._top]).sum(axis=1)
+        return _mean_of(sure, self._lengths)
 
 
 def compare(
@@ -119,7 +157,8 @@ def compare(
     return _choices(original, candidate, temperature, top, bad)
 
 
-def _sketch(arrays: Arrays) -> Sketch:
+def sketch_of(arrays: Arrays) -> Sketch:
+    """The distributions among collected answers."""
     return Sketch(
         index=arrays["index"],
         logp=arrays["logp"],
@@ -150,7 +189,7 @@ def _aligned(values: Array, lengths: Array, wanted: Array, bad: NDArray[np.bool_
 def _choices(
     original: Arrays, candidate: Arrays, temperature: float | None, top: int, bad: Array
 ) -> Comparison:
-    steps, lengths = _sketch(original), original["lengths"]
+    steps, lengths = sketch_of(original), original["lengths"]
     ours = steps.index[:, :top]
     theirs = _aligned(candidate["index"][:, :top], candidate["lengths"], lengths, bad)
     differ = (np.sort(ours, axis=1) != np.sort(theirs, axis=1)).any(axis=1)
@@ -167,7 +206,7 @@ def _choices(
 def _lines(
     original: Arrays, candidate: Arrays, blank: int, temperature: float | None, bad: Array
 ) -> Comparison:
-    steps = _sketch(original)
+    steps = sketch_of(original)
     ends, others = np.cumsum(original["lengths"]), np.cumsum(candidate["lengths"])
     differ, drop = np.zeros(len(ends)), np.zeros(len(ends))
     for i, (end, other) in enumerate(zip(ends, others, strict=True)):
@@ -193,8 +232,9 @@ def _embeddings(
     differ = mine != its
     if quality is None:
         return Comparison(disagreement=differ.astype(np.float64), drop=None)
-    # The product of joined rows is the mean of both models' similarities.
-    both = (np.concatenate([ours, theirs], axis=1) / np.sqrt(2.0)).astype(np.float32)
+    # The product of joined rows is the sum of both models' similarities.
+    weight = np.float32(np.sqrt(max(0.0, regression(ours, theirs))))
+    both = np.concatenate([ours, weight * theirs], axis=1)
     temperature = _similarity_temperature(both, quality)
     drop = np.zeros(len(ours))
     for block, similarity in similarities(both):

@@ -5,9 +5,11 @@ it is never guessed: a wrong guess would calibrate and judge the network on inpu
 meets. The declaration is data, and goes into the recipe.
 """
 
+import hashlib
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,12 +18,20 @@ import numpy as np
 from lissom.errors import ChildFailed, SamplesError
 from lissom.graph.model import Port
 from lissom.isolate.child import ChildLimits, call, limit_processor_time, report
+from lissom.measure.entries import confined, opened
 from lissom.store.hashing import Json
+from lissom.store.store import Store
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["IMAGE_SUFFIXES", "Preprocessing", "decode", "read_images"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "Preprocessing",
+    "decode",
+    "decoded_once",
+    "read_images",
+]
 
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -178,8 +188,46 @@ def read_images(
             '"mean": [123.7, 116.3, 103.5], "scale": [0.0171, 0.0175, 0.0174]} '
             f"(value = (pixel - mean) * scale); the model takes {list(ports[0].shape)}"
         )
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-    return _read(files, ports[0], preprocessing, scratch)
+    return _read(_images(folder), ports[0], preprocessing, scratch)
+
+
+def _images(folder: Path) -> list[Path]:
+    return confined(folder, (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES))
+
+
+def decoded_once(
+    folder: Path, store: Store, given: Mapping[str, Json], decode: Callable[[], Json]
+) -> Json:
+    """Decode a folder of images, or answer what it came to before: the same bytes, the same way.
+
+    Args:
+        folder: where the images are.
+        store: where the answer is kept.
+        given: all else that the answer depends on.
+        decode: answers JSON that names what it put into the store.
+
+    Raises:
+        SamplesError: an image cannot be read, leads out of the folder, or changed meanwhile.
+    """
+    images = _fingerprints(folder)
+
+    def compute() -> Json:
+        made = decode()
+        if _fingerprints(folder) != images:
+            raise SamplesError(f"{folder} changed while it was read; try again")
+        return made
+
+    decoder = f"pillow {version('pillow')}"  # another one may give other pixels
+    return store.remember("samples of images", {"images": images, "by": decoder, **given}, compute)
+
+
+def _fingerprints(folder: Path) -> list[list[str]]:
+    """Name and SHA-256 of each image, in the order in which they are read."""
+    found = []
+    for path in _images(folder):
+        with opened(path, follow=False) as stream:
+            found.append([path.name, hashlib.file_digest(stream, "sha256").hexdigest()])
+    return found
 
 
 def _read(
@@ -257,7 +305,10 @@ def _open(path: Path, preprocessing: Preprocessing) -> Array:
             warnings.simplefilter("ignore")
             # Without the list an image's content chooses among all decoders, and some of them
             # call other programs.
-            with Image.open(path, formats=_FORMATS) as image:
+            with (
+                opened(path, follow=False) as stream,
+                Image.open(stream, formats=_FORMATS) as image,
+            ):
                 if image.width * image.height > _MAX_PIXELS:
                     raise SamplesError(f"{path.name} has {image.size} pixels, too many")
                 return preprocessing.apply(image)

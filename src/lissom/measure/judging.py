@@ -3,6 +3,7 @@
 The original and every candidate go through the same function, so nothing differs but the model.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -24,10 +25,11 @@ from lissom.store.hashing import Json
 __all__ = ["answer"]
 
 _KEEP = {"classes": 32, "ctc": 16, "sequence": 16, "map": 8, "binary": 2}  # of the original
-_TOP = 5  # of a candidate: what top-5 needs
+_KEEP_OTHERS = {"classes": 32, "binary": 2}  # of a candidate: how far its scores moved
 _PROBES = 16  # runs from which the kinds of the outputs are inferred,
 _PROBE_ELEMENTS = 4_000_000  # and when to stop before
 _REPORT_EVERY = 50
+_MASK = re.compile(r"mask", re.IGNORECASE)
 
 
 def answer(
@@ -37,6 +39,8 @@ def answer(
     target: Mapping[str, Json],
     metric: str | None,
     outlooks: Sequence[Mapping[str, Json]] | None,
+    *,
+    full: bool = False,
 ) -> dict[str, Json]:
     """Run a model on a part and put its answers into the samples' store.
 
@@ -47,6 +51,7 @@ def answer(
         target: `Target.to_json`.
         metric: see `Judge`.
         outlooks: what the outputs are, the judged one first; None to infer it (the original).
+        full: keep as much of each answer as the original's needs, though `outlooks` are given.
 
     Returns:
         `outlooks`; `answers`, one stored object for each of them; `scores`, a stored object, or
@@ -62,17 +67,20 @@ def answer(
     with registry.load(aim.runtime).open(Path(path), aim) as session:
         if outlooks is None:
             views = _outlooks(session, opened, chosen, judge)
-            keep = [_KEEP.get(view.kind, 1) for view in views]
         else:
             views = [Outlook.from_json(value) for value in outlooks]
-            keep = [_TOP if view.kind == "classes" else 1 for view in views]
+        if outlooks is None or full:
+            keep = [_KEEP.get(view.kind, 1) for view in views]
+        else:
+            keep = [_KEEP_OTHERS.get(view.kind, 1) for view in views]
         scorer = scorer_for(judge, views[0], labels=opened.labels)
         collectors = [Collector(view, keep=k) for view, k in zip(views, keep, strict=True)]
         scores: list[Array] = []
         for feed, outputs in _runs(session, opened, chosen, len(chosen)):
+            told = _told(feed)
             for collector in collectors:
                 out = outputs[collector.outlook.output]
-                collector.take(rows_of(out, len(feed.indices), feed.batch))
+                collector.take(rows_of(out, len(feed.indices), feed.batch), told)
             if scorer is not None:
                 scores.append(scorer(outputs, feed))
     store = opened.store
@@ -94,6 +102,15 @@ def _runs(
         before, done = done, done + len(feed.indices)
         if done // _REPORT_EVERY > before // _REPORT_EVERY:
             report({"samples": done, "of": limit})
+
+
+def _told(feed: Feed) -> Array | None:
+    """Which steps of a feed are no padding, [samples, steps], by its mask; None without one."""
+    for name, value in feed.inputs.items():
+        if _MASK.search(name) and value.ndim == 2 and value.dtype.kind in "biu":
+            kept = value[: len(feed.indices)] if feed.batch > 1 else value
+            return np.asarray(kept != 0)
+    return None
 
 
 def _outlooks(session: Session, samples: Samples, part: Part, judge: Judge) -> list[Outlook]:

@@ -2,23 +2,19 @@
 
 In a fresh process, bound to as many processors as the target has threads, warm, with the original
 and the candidate interleaved (see `runtime.rounds`): the speedup is the median over rounds of the
-ratio within the round. The bytes timed are those of the file given.
+ratio within the round (see `series` for its interval). The models are loaded anew several times, if
+that is quick. The bytes timed are those of the file given.
 
-Rounds follow one another within milliseconds, so neighbours are alike, and an interval that took
-them for independent would be too narrow. They are joined in batches until neighbours no longer
-correlate; the interval is the bootstrap's over the batches (batch means: Law, Simulation Modeling
-and Analysis, section 9.5.3, here with medians). What differs from one loading of a model to the
-next (where its memory lies: half a percent has been seen) is not in such an interval. The models
-are therefore loaded anew several times, if that is quick, and the interval widened by what the
-loadings differ beyond the noise inside them (a random effect).
+Where other work took the processor away in the middle of runs, only the rounds count in which it
+did not. Where that leaves too few, waiting is taken out of all of them, and the interval is widened
+by a share of what was taken out: what an interruption costs beside the waiting is not known.
 """
 
-import math
 import statistics
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,22 +22,26 @@ import numpy as np
 from lissom.isolate.child import ChildLimits, call
 from lissom.measure import environment
 from lissom.measure.feeds import read_feed, write_feed
-from lissom.measure.pinning import quiet_cpus
-from lissom.numerics.statistics import bootstrap_median
+from lissom.measure.load import Load, Meter
+from lissom.measure.pinning import Quiet, place_now
+from lissom.measure.series import summary, undisturbed
 from lissom.runtime import registry, rounds
 from lissom.runtime.target import Target
 from lissom.store.hashing import Json
 from lissom.store.store import Store
 
-__all__ = ["Latency", "Timing", "batches", "compare_latency", "time_model"]
+__all__ = ["Latency", "Timing", "compare_latency", "time_model"]
 
 _TIGHT = 0.01  # half the interval's width, relative, at which more rounds tell nothing new
 _LOADINGS = 5
 _LEAST_LOADINGS = 3  # fewer say nothing about how loadings differ
 _LEAST_ROUNDS = 5
-_LEAST_BATCHES = 8  # in all: fewer make a bootstrap of nothing
+_LEAST_OF_MANY = 3  # in each loading
 _WARM_SECONDS = 1.0
-_SEED = 0
+_DOUBT = 0.25  # of the waiting that was taken out: how far the rest may be off
+_SLOW_SECONDS = 0.02  # a run that is longer gets more time, so that there are as many rounds
+_SLOW_ROUNDS = 12
+_LONGEST = 8  # times the seconds that were given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +53,16 @@ class Latency:
         p90_ms: Nine of ten runs were at most this long.
         interval_ms: 95% confidence of the median.
         runs: How many runs it rests on.
+        busy: The share of all its runs' time in which they waited for a processor, 0 to 1.
+        warm: Its times had stopped falling when it was timed.
     """
 
     median_ms: float
     p90_ms: float
     interval_ms: tuple[float, float]
     runs: int
+    busy: float = 0.0
+    warm: bool = True
 
     def to_json(self) -> dict[str, Json]:
         """Write as JSON."""
@@ -67,6 +71,8 @@ class Latency:
             "p90_ms": self.p90_ms,
             "interval_ms": list(self.interval_ms),
             "runs": self.runs,
+            "busy": self.busy,
+            "warm": self.warm,
         }
 
     @classmethod
@@ -78,6 +84,8 @@ class Latency:
             p90_ms=value["p90_ms"],
             interval_ms=(low, high),
             runs=value["runs"],
+            busy=value["busy"],
+            warm=value["warm"],
         )
 
 
@@ -92,6 +100,7 @@ class Timing:
         speedup_interval: 95% confidence.
         rounds: How many rounds it rests on.
         environment: The fingerprint of the machine and versions.
+        load: What the machine did beside it.
     """
 
     original: Latency
@@ -100,6 +109,12 @@ class Timing:
     speedup_interval: tuple[float, float]
     rounds: int
     environment: str
+    load: Load = field(default_factory=Load)
+
+    @property
+    def busy(self) -> float:
+        """The share of time in which the one that waited more waited for a processor, 0 to 1."""
+        return max(self.original.busy, self.candidate.busy)
 
     def to_json(self) -> dict[str, Json]:
         """Write as JSON."""
@@ -110,6 +125,7 @@ class Timing:
             "speedup_interval": list(self.speedup_interval),
             "rounds": self.rounds,
             "environment": self.environment,
+            "load": self.load.to_json(),
         }
 
     @classmethod
@@ -123,6 +139,7 @@ class Timing:
             speedup_interval=(low, high),
             rounds=value["rounds"],
             environment=value["environment"],
+            load=Load.from_json(value["load"]),
         )
 
 
@@ -135,11 +152,13 @@ def compare_latency(
     *,
     seconds: float = 3.0,
     store: Store,
+    quiet: Quiet | None = None,
 ) -> Timing:
     """Time a candidate against the original. Every call measures anew; keeping is the caller's.
 
     It ends when the speedup is known to 1% (half the interval's width), or when `seconds` of
-    timing are spent; loading and warming up come on top.
+    timing are spent; loading and warming up come on top. Models that take more than 20 ms for a run
+    get more, up to 8 times as much, for a dozen rounds.
 
     Args:
         original: The original's file.
@@ -149,15 +168,17 @@ def compare_latency(
         candidate_target: Where the candidate runs (other options or threads); None for the same.
         seconds: How long to time at most.
         store: For a scratch folder only.
+        quiet: Waits for idle processors first; None takes the least busy as they are.
 
     Raises:
         MeasurementError: The runtime cannot load or run one of them.
         ChildFailed: It crashed, or took far too long.
     """
     both = (target, candidate_target or target)
-    found = _time((original, candidate), feed, both, seconds=seconds, store=store)
+    found = _time((original, candidate), feed, both, seconds=seconds, store=store, quiet=quiet)
     ratios = [[one / other for one, other in part] for part in found["rounds"]]
-    middle, interval = _summary(ratios)
+    doubt = max(found["doubt"])
+    middle, interval = summary(ratios, doubt=doubt)
     return Timing(
         original=_latency(found, 0),
         candidate=_latency(found, 1),
@@ -165,6 +186,7 @@ def compare_latency(
         speedup_interval=interval,
         rounds=sum(len(part) for part in ratios),
         environment=environment.current().fingerprint,
+        load=Load.from_json(found["load"]),
     )
 
 
@@ -175,99 +197,28 @@ def time_model(
     store: Store,
     *,
     seconds: float = 2.0,
+    quiet: Quiet | None = None,
 ) -> Latency:
-    """Time one model alone. Every call measures anew.
+    """Time one model alone. Every call measures anew. See `compare_latency`.
 
     Raises:
         MeasurementError: The runtime cannot load or run it.
         ChildFailed: It crashed, or took far too long.
     """
-    return _latency(_time((path,), feed, (target,), seconds=seconds, store=store), 0)
-
-
-def batches(parts: Sequence[Sequence[float]]) -> list[float]:
-    """Join neighbouring values in batches, by their median, until batches do not correlate.
-
-    Args:
-        parts: Values in the order of time; a batch never spans two parts.
-
-    Returns:
-        The batches' medians: the values themselves if neighbours are independent; never fewer than
-        8, where there are as many values.
-    """
-    kept = [list(part) for part in parts if part]
-    size = 1
-    while True:
-        joined = [_joined(part, size) for part in kept]
-        count = sum(map(len, joined))
-        fewer = sum(max(1, len(part) // (2 * size)) for part in kept)
-        if fewer < _LEAST_BATCHES or _correlation(joined) < 2 / math.sqrt(count):
-            return [value for part in joined for value in part]
-        size *= 2
-
-
-def _joined(part: Sequence[float], size: int) -> list[float]:
-    whole = max(1, len(part) // size)
-    return [float(np.median(piece)) for piece in np.array_split(np.asarray(part), whole)]
-
-
-def _correlation(parts: Sequence[Sequence[float]]) -> float:
-    """How much neighbours are alike: the lag-1 autocorrelation of their ranks, over all parts.
-
-    Ranks, so that one interrupted run does not hide it.
-    """
-    flat = np.asarray([value for part in parts for value in part])
-    ranks = flat.argsort().argsort() - (flat.size - 1) / 2
-    ends = np.cumsum([len(part) for part in parts])[:-1]
-    pairs = ranks[:-1] * ranks[1:]
-    within = np.ones(pairs.size, bool)
-    within[ends - 1] = False
-    square = float(np.mean(ranks**2))
-    return float(np.mean(pairs[within])) / square if within.any() and square else 0.0
-
-
-def _summary(parts: Sequence[Sequence[float]]) -> tuple[float, tuple[float, float]]:
-    """The median of all values and its 95% interval: over batches, widened by loadings (parts).
-
-    Times and their ratios are positive, so the interval is found among their logarithms.
-    """
-    logs = [[math.log(value) for value in part] for part in parts]
-    low, high = bootstrap_median(batches(logs), seed=_SEED)
-    middle = float(np.median([value for part in logs for value in part]))
-    between = _between_parts(logs)
-    # Batches of unequal size may put the plain median a hair outside.
-    below = math.hypot(max(0.0, middle - low), between)
-    above = math.hypot(max(0.0, high - middle), between)
-    return math.exp(middle), (math.exp(middle - below), math.exp(middle + above))
-
-
-def _between_parts(parts: Sequence[Sequence[float]]) -> float:
-    """Half a 95% interval's width that is due to how loadings differ, beyond the noise in each.
-
-    The variance of the parts' medians, less what their own noise explains (variance components by
-    the analysis of variance), over their number, times Student's t. Zero for fewer than three.
-    """
-    if len(parts) < _LEAST_LOADINGS:
-        return 0.0
-    from scipy.special import stdtrit
-
-    medians = [statistics.median(part) for part in parts]
-    inside = []
-    for part in parts:
-        low, high = bootstrap_median(batches([part]), seed=_SEED)
-        inside.append(((high - low) / 3.92) ** 2)
-    beyond = max(0.0, statistics.variance(medians) - statistics.fmean(inside))
-    return float(stdtrit(len(parts) - 1, 0.975)) * math.sqrt(beyond / len(parts))
+    return _latency(_time((path,), feed, (target,), seconds=seconds, store=store, quiet=quiet), 0)
 
 
 def _latency(found: Mapping[str, Json], index: int) -> Latency:
     per_round = [[one[index] * 1e3 for one in part] for part in found["rounds"]]
-    median_ms, interval_ms = found["median_ms"][index], _summary(per_round)[1]
+    doubt = found["doubt"][index]
+    median_ms, interval_ms = found["median_ms"][index], summary(per_round, doubt=doubt)[1]
     return Latency(
         median_ms=median_ms,
-        p90_ms=found["p90_ms"][index],
+        p90_ms=max(median_ms, found["p90_ms"][index]),
         interval_ms=(min(interval_ms[0], median_ms), max(interval_ms[1], median_ms)),
         runs=found["runs"][index],
+        busy=found["busy"][index],
+        warm=found["warm"][index],
     )
 
 
@@ -278,10 +229,12 @@ def _time(
     *,
     seconds: float,
     store: Store,
+    quiet: Quiet | None,
 ) -> Json:
-    cpus = quiet_cpus(max(target.threads for target in targets))
+    threads = max(target.threads for target in targets)
+    place = place_now(threads) if quiet is None else quiet.processors(threads)
     with store.scratch() as folder:
-        return call(
+        found = call(
             "lissom.measure.latency:time_in_rounds",
             {
                 "paths": [str(path.resolve()) for path in paths],
@@ -289,8 +242,11 @@ def _time(
                 "targets": [target.to_json() for target in targets],
                 "seconds": seconds,
             },
-            limits=ChildLimits(seconds=600.0 + 10 * seconds, cpus=cpus),
+            limits=ChildLimits(seconds=600.0 + 10 * _LONGEST * seconds, cpus=place.cpus),
         )
+    load = Load.from_json(found["load"])
+    before = replace(load, waited_seconds=place.waited_seconds, quiet=place.quiet)
+    return {**found, "load": before.to_json()}
 
 
 def time_in_rounds(
@@ -303,14 +259,14 @@ def time_in_rounds(
     """Child entry: time models in rounds, in several loadings.
 
     Returns:
-        `rounds`: for each loading, for each round, the median seconds of a run of each model; and
-        over all runs, for each model, `median_ms`, `p90_ms` and `runs`.
+        See `_told`.
     """
     given = read_feed(feed)
     places = [Target.from_json(target) for target in targets]
-    parts: list[list[list[float]]] = []
-    every: list[list[float]] = [[] for _ in paths]
+    parts: list[list[rounds.Round]] = []
+    warm = [True] * len(paths)
     spent = 0.0
+    meter = Meter()
     for _ in range(_LOADINGS):
         start = time.perf_counter()
         with ExitStack() as stack:
@@ -318,35 +274,74 @@ def time_in_rounds(
                 stack.enter_context(registry.load(place.runtime).open(Path(path), place))
                 for path, place in zip(paths, places, strict=True)
             ]
-            warm = [rounds.settle(each, given, seconds=_WARM_SECONDS) for each in sessions]
+            settled = [rounds.settle(each, given, seconds=_WARM_SECONDS) for each in sessions]
+            warm = [so_far and one.steady for so_far, one in zip(warm, settled, strict=True)]
+            runs = [one.run_seconds for one in settled]
             preparing = time.perf_counter() - start
-            counts = [rounds.runs_per_round(run) for run in warm]
+            if not parts:
+                seconds = _enough(seconds, runs)
             # Loading anew must not take longer than the timing itself.
             quick = preparing * _LOADINGS < 3 * seconds
             share = seconds / _LOADINGS if quick else seconds - spent
+            counts = [rounds.runs_per_round(run) for run in runs]
             start = time.perf_counter()
-            part: list[list[float]] = []
+            part: list[rounds.Round] = []
             parts.append(part)
-            for times in rounds.interleave(sessions, [given] * len(sessions), counts):
-                part.append([statistics.median(run) for run in times])
-                for runs, more in zip(every, times, strict=True):
-                    runs.extend(more)
-                if len(part) >= _LEAST_ROUNDS and time.perf_counter() - start > share:
+            for one in rounds.interleave(sessions, [given] * len(sessions), counts):
+                part.append(one)
+                passed = time.perf_counter() - start
+                if len(part) >= (_LEAST_OF_MANY if quick else _LEAST_ROUNDS) and passed > share:
                     break
             spent += time.perf_counter() - start
         if spent >= seconds * 0.95 or (len(parts) >= _LEAST_LOADINGS and _is_tight(parts)):
             break
+    return {**_told(parts), "warm": warm, "load": meter.load().to_json()}
+
+
+def _enough(seconds: float, runs: Sequence[float]) -> float:
+    """How long to time: longer than was said where that would be a few rounds of slow models."""
+    if max(runs) <= _SLOW_SECONDS:
+        return seconds
+    wanted = _SLOW_ROUNDS * rounds.round_seconds(runs)
+    return max(seconds, min(_LONGEST * seconds, wanted))
+
+
+def _told(parts: Sequence[Sequence[rounds.Round]]) -> dict[str, Json]:
+    """What a child answers of its rounds.
+
+    Returns:
+        `rounds`: for each loading, for each round that counts, the typical seconds of a run of each
+        model; and for each model `median_ms`, `p90_ms` and `runs` of these rounds, `busy` (the
+        share of time that it waited for a processor, in all rounds) and `doubt` (by what share its
+        times may be off, for the waiting that was taken out of them).
+    """
+    kept = undisturbed([[one.waits for one in part] for part in parts], rounds.DISTURBED)
+    every = [one for part in parts for one in part]
+    busy = [statistics.fmean(waits) for waits in zip(*(one.waits for one in every), strict=True)]
+    if kept is not None:
+        parts = [[part[i] for i in use] for part, use in zip(parts, kept, strict=True)]
+        every = [one for part in parts for one in part]
+    runs = [[run for one in every for run in one.seconds[index]] for index in range(len(busy))]
+    medians = [statistics.median(each) for each in runs]
+    if kept is None:
+        medians = [
+            statistics.median(each) for each in zip(*(one.typical for one in every), strict=True)
+        ]
     return {
-        "rounds": parts,
-        "median_ms": [statistics.median(runs) * 1e3 for runs in every],
-        "p90_ms": [float(np.quantile(runs, 0.9)) * 1e3 for runs in every],
-        "runs": [len(runs) for runs in every],
+        "rounds": [[one.typical for one in part] for part in parts if part],
+        "median_ms": [median * 1e3 for median in medians],
+        "p90_ms": [float(np.quantile(each, 0.9)) * 1e3 for each in runs],
+        "runs": [len(each) for each in runs],
+        "busy": busy,
+        "doubt": [0.0 if kept is not None else _DOUBT * share for share in busy],
     }
 
 
-def _is_tight(parts: Sequence[Sequence[Sequence[float]]]) -> bool:
+def _is_tight(parts: Sequence[Sequence[rounds.Round]]) -> bool:
     """Whether the first model's time over the last's (or its time alone) is known to 1%."""
-    alone = len(parts[0][0]) == 1
-    values = [[one[0] if alone else one[0] / one[-1] for one in part] for part in parts]
-    middle, (low, high) = _summary(values)
+    found = _told(parts)
+    alone = len(found["runs"]) == 1
+    values = [[one[0] if alone else one[0] / one[-1] for one in part] for part in found["rounds"]]
+    doubt = max(found["doubt"])
+    middle, (low, high) = summary(values, doubt=doubt)
     return high - low < 2 * _TIGHT * middle

@@ -43,6 +43,12 @@ class Parity:
         error = self.max_relative_error
         return {**asdict(self), "max_relative_error": error if np.isfinite(error) else None}
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Json]) -> "Parity":
+        """Read what `to_json` wrote."""
+        error = value["max_relative_error"]
+        return cls(**{**value, "max_relative_error": np.inf if error is None else error})
+
 
 def parity(
     original: Path,
@@ -51,6 +57,7 @@ def parity(
     target: Target,
     store: Store,
     *,
+    other_target: Target | None = None,
     limits: ChildLimits = _LIMITS,
 ) -> Parity:
     """Run two models on the same feeds in a child process and compare their outputs.
@@ -61,6 +68,7 @@ def parity(
         feeds: a few; they are written to disk one by one.
         target: where to run.
         store: for scratch.
+        other_target: where the other runs, if elsewhere.
         limits: of the child.
 
     Raises:
@@ -80,7 +88,7 @@ def parity(
             "original": str(original.absolute()),
             "other": str(other.absolute()),
             "feeds": written,
-            "target": target.to_json(),
+            "targets": [target.to_json(), (other_target or target).to_json()],
         }
         found = call("lissom.measure.parity:run_both", arguments, limits=limits)
     # Infinity has no JSON form.
@@ -98,17 +106,19 @@ def parity(
 
 
 def run_both(
-    original: str, other: str, feeds: list[Mapping[str, Json]], target: Mapping[str, Json]
+    original: str, other: str, feeds: list[Mapping[str, Json]], targets: list[Mapping[str, Json]]
 ) -> dict[str, float | None]:
     """In a child: the largest error of each output, by `type/name`; None is infinite.
 
     Raises:
         MeasurementError: the runtime refused a model or a feed.
     """
-    aim = Target.from_json(target)
-    runtime = registry.load(aim.runtime)
+    here, there = (Target.from_json(target) for target in targets)
     worst: dict[str, float] = {}
-    with runtime.open(Path(original), aim) as first, runtime.open(Path(other), aim) as second:
+    with (
+        registry.load(here.runtime).open(Path(original), here) as first,
+        registry.load(there.runtime).open(Path(other), there) as second,
+    ):
         for paths in feeds:
             feed = read_feed(paths)
             ours, theirs = first.run(feed), second.run(feed)

@@ -6,6 +6,7 @@ is unpacked, members of an archive are unpacked, piece by piece, into a private 
 
 import math
 import os
+import secrets
 import shutil
 import struct
 import tokenize
@@ -20,6 +21,7 @@ import numpy as np
 
 from lissom.errors import SamplesError
 from lissom.graph.model import Port
+from lissom.measure.entries import confined, opened
 from lissom.measure.fitting import Array, check_names, listed
 from lissom.measure.images import IMAGE_SUFFIXES, Preprocessing, read_images
 from lissom.measure.spool import MAX_BYTES
@@ -85,20 +87,30 @@ def feeds_of(
     return feeds
 
 
-def read_npy(path: Path) -> Array:
-    """Map an `.npy` file, read only.
+def read_npy(path: Path, scratch: Path) -> Array:
+    """Map a copy of an `.npy` file, read only.
+
+    The file itself is not mapped: whoever cut it off meanwhile would end this process.
+
+    Args:
+        path: the file.
+        scratch: a private folder, on whose disk there is room for the copy.
 
     Raises:
-        SamplesError: not such a file, damaged, or it holds Python objects.
+        SamplesError: not such a file, damaged, too large, or it holds Python objects.
     """
-    _check_regular(path)
-    return _guarded(path.name, lambda: _mapped(path), path)
-
-
-def _check_regular(path: Path) -> None:
-    """Refuse pipes and devices, which may never end, or never begin."""
-    if not path.is_file():
-        raise SamplesError(f"{path} is not a regular file; samples are read from files")
+    copy = scratch / f"copy-{secrets.token_hex(4)}.npy"
+    with opened(path) as source:
+        size_bytes = os.fstat(source.fileno()).st_size
+        free_bytes = shutil.disk_usage(scratch).free
+        if size_bytes > min(MAX_BYTES, free_bytes):
+            raise SamplesError(
+                f"{path.name} has {size_bytes} bytes; at most {MAX_BYTES} are read, and the "
+                f"store's disk has room for {free_bytes}; give fewer samples, or another --store"
+            )
+        with copy.open("wb") as target:
+            shutil.copyfileobj(source, target, _CHUNK_BYTES)
+    return _guarded(path.name, lambda: _mapped(copy), path)
 
 
 def _mapped(path: Path) -> Array:
@@ -150,7 +162,7 @@ def _from_path(
         except OSError as error:
             raise SamplesError(f"{path} cannot be read: {error.strerror or error}") from error
         if files:
-            return _folder(files, scratch)
+            return _folder(confined(path, files), scratch)
         if images:
             return read_images(path, ports, preprocessing, scratch)
         raise SamplesError(f"{path} holds neither .npz files nor images; put one feed in each .npz")
@@ -162,7 +174,7 @@ def _from_path(
                 f"{path.name} holds one array and the model has {len(ports)} inputs "
                 f"({listed(port.name for port in ports)}); save an .npz with these names"
             )
-        return _stacked({ports[0].name: read_npy(path)}, ports, path.name)
+        return _stacked({ports[0].name: read_npy(path, scratch)}, ports, path.name)
     if path.suffix.lower() == ".npz":
         return _stacked(_unpack(path, scratch), ports, path.name)
     raise SamplesError(f"{path.name} is neither .npz nor .npy; save with numpy.savez")
@@ -237,7 +249,7 @@ def _numbered(feeds: Iterable[Any]) -> Iterator[RawFeed]:
 def _folder(files: Sequence[Path], scratch: Path) -> Iterator[RawFeed]:
     total = 0
     for path in files:
-        arrays = _unpack(path, scratch)
+        arrays = _unpack(path, scratch, follow=False)
         total += sum(array.nbytes for array in arrays.values())
         if total > MAX_BYTES:
             raise SamplesError(f"{path.parent}: more than {MAX_BYTES} bytes of samples")
@@ -247,17 +259,16 @@ def _folder(files: Sequence[Path], scratch: Path) -> Iterator[RawFeed]:
         yield path.name, copied
 
 
-def _unpack(path: Path, scratch: Path) -> dict[str, Array]:
+def _unpack(path: Path, scratch: Path, *, follow: bool = True) -> dict[str, Array]:
     """Unpack an archive's arrays into scratch and map them.
 
     Raises:
         SamplesError: damaged, too large as declared, or it holds Python objects.
     """
-    _check_regular(path)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened(path, follow=follow) as stream, zipfile.ZipFile(stream) as archive:
             members = archive.infolist()
-            _check_declared(path, members, shutil.disk_usage(scratch).free)
+            _check_declared(path, members, scratch)
             arrays: dict[str, Array] = {}
             for i, member in enumerate(members):
                 target = scratch / f"member{i}.npy"
@@ -273,15 +284,19 @@ def _unpack(path: Path, scratch: Path) -> dict[str, Array]:
     return arrays
 
 
-def _check_declared(path: Path, members: Sequence[zipfile.ZipInfo], free_bytes: int) -> None:
-    name = path.name
+def _check_declared(path: Path, members: Sequence[zipfile.ZipInfo], scratch: Path) -> None:
+    name, free_bytes = path.name, shutil.disk_usage(scratch).free
     declared = sum(member.file_size for member in members)
     if len(members) > _MAX_MEMBERS:
         raise SamplesError(f"{name} holds {len(members)} arrays; at most {_MAX_MEMBERS} are read")
-    if declared > min(MAX_BYTES, free_bytes):
+    if declared > MAX_BYTES:
         raise SamplesError(
-            f"{name} declares {declared} bytes unpacked; at most {MAX_BYTES} are read, and "
-            f"{free_bytes} are free on the store's disk"
+            f"{name} declares {declared} bytes unpacked; at most {MAX_BYTES} are read"
+        )
+    if declared > free_bytes:
+        raise SamplesError(
+            f"{name} declares {declared} bytes unpacked, and the store's disk has room for "
+            f"{free_bytes}; free some room there ({scratch.parent.parent}), or give another --store"
         )
     packed = path.stat().st_size
     if declared > max(_FREE_BYTES, _MAX_RATIO * packed):

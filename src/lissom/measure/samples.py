@@ -6,9 +6,9 @@ memory stays bounded however many there are, and a child process reads the very 
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,12 @@ import numpy as np
 from lissom.errors import SamplesError
 from lissom.graph.model import Port
 from lissom.measure.fitting import Array, label_key, pick
-from lissom.measure.images import Preprocessing
+from lissom.measure.images import Preprocessing, decoded_once
+from lissom.measure.labels import known, plain
 from lissom.measure.readers import Source, feeds_of, read_npy
 from lissom.measure.split import PartName, assign
 from lissom.measure.spool import MAX_BYTES, Column, ColumnReader, ColumnWriter
-from lissom.store.hashing import Json, sha256_json
+from lissom.store.hashing import Json, sha256_arrays, sha256_json
 from lissom.store.store import Store
 
 __all__ = ["Feed", "Part", "PartName", "Samples"]
@@ -114,7 +115,7 @@ class Samples:
         ports: Sequence[Port],
         store: Store,
         *,
-        labels: Path | str | Array | None = None,
+        labels: Path | str | Array | Sequence[object] | None = None,
         preprocessing: Preprocessing | Mapping[str, Json] | None = None,
     ) -> "Samples":
         """Copy samples into the store and describe them.
@@ -126,7 +127,8 @@ class Samples:
                 `get_next()`. An array of one rank more than the input holds whole inputs.
             ports: the model's inputs.
             store: where to keep them.
-            labels: an `.npy` or an array, one entry a sample; else a key `label` of the source.
+            labels: an `.npy`, an array or a list, one entry a sample; else a key `label` of the
+                source. Those that are not known are -1, NaN or empty text (None in a list).
             preprocessing: for a folder of images.
 
         Raises:
@@ -134,32 +136,55 @@ class Samples:
         """
         if preprocessing is not None and not isinstance(preprocessing, Preprocessing):
             preprocessing = Preprocessing.from_json(preprocessing)
+        how = preprocessing.to_json() if preprocessing else None
         with ExitStack() as stack:
             folder = stack.enter_context(store.scratch())
-            spooler = _Spooler(tuple(ports), _labels(labels), folder)
-            stack.callback(spooler.close)
-            for where, arrays in feeds_of(source, ports, folder, preprocessing):
-                spooler.append(where, arrays)
-            return spooler.finish(store, preprocessing.to_json() if preprocessing else None)
+            told = _labels(labels, folder)
+
+            def spooled() -> Samples:
+                spooler = _Spooler(tuple(ports), told, folder)
+                stack.callback(spooler.close)
+                for where, arrays in feeds_of(source, ports, folder, preprocessing):
+                    spooler.append(where, arrays)
+                return spooler.finish(store, how)
+
+            if how is None or not isinstance(source, str | Path) or not Path(source).is_dir():
+                return spooled()
+            given = {
+                "preprocessing": how,
+                "ports": [[p.name, p.dtype, list(p.shape), p.ranked] for p in ports],
+                "labels": None if told is None else sha256_arrays({"labels": told}),
+            }
+            made = decoded_once(Path(source), store, given, lambda: spooled().to_json())
+            return replace(cls.from_json({**made, "store": str(store.root)}), store=store)
 
     @property
     def labels(self) -> bool:
-        """True if every sample has a label."""
+        """True if labels came with them; some may be unknown (see `labels.known`)."""
         return self.label_column is not None
 
     def part(self, name: PartName) -> Part:
         """One of the three disjoint parts; see `split.assign` for how samples get there."""
-        keys = self._keys()
+        keys = self.keys()
         indices = assign(keys)[name]
         digest = hashlib.sha256(b"".join(sorted(keys[i] for i in indices)))
         return Part(name=name, indices=indices, fingerprint=digest.hexdigest())
 
     def whole(self) -> Part:
         """All samples as one part, for comparing two given models; never for certifying."""
-        keys = self._keys()
-        order = tuple(sorted(range(self.count), key=keys.__getitem__))
+        return self.picked(range(self.count), "selection")
+
+    def picked(self, indices: Iterable[int], name: PartName) -> Part:
+        """These samples as a part, in the order of their hashes.
+
+        Args:
+            indices: numbers of samples.
+            name: what the part is used as.
+        """
+        keys = self.keys()
+        order = tuple(sorted(indices, key=keys.__getitem__))
         digest = hashlib.sha256(b"".join(keys[i] for i in order))
-        return Part(name="selection", indices=order, fingerprint=digest.hexdigest())
+        return Part(name=name, indices=order, fingerprint=digest.hexdigest())
 
     def feeds(
         self, part: Part, batch: int | None = None, limit: int | None = None
@@ -220,7 +245,8 @@ class Samples:
                 return False
         return True
 
-    def _keys(self) -> list[bytes]:
+    def keys(self) -> list[bytes]:
+        """The hash of what each sample holds, its label left out."""
         return [row.tobytes() for row in self.store.arrays(self.hashes)["hashes"]]
 
     def to_json(self) -> dict[str, Json]:
@@ -257,19 +283,17 @@ class Samples:
         )
 
 
-def _labels(labels: Path | str | Array | None) -> Array | None:
+def _labels(labels: Path | str | Array | Sequence[object] | None, scratch: Path) -> Array | None:
     if labels is None:
         return None
     if isinstance(labels, str | Path):
         path = Path(labels)
         if path.suffix.lower() != ".npy" or not path.is_file():
             raise SamplesError(f"labels: {path} is not an .npy file; save them with numpy.save")
-        array, where = read_npy(path), f"labels: {path}"
+        array, where = read_npy(path, scratch), f"labels: {path}"
     else:
         array, where = np.asarray(labels), "labels"
-    if array.dtype.hasobject or array.ndim == 0:
-        raise SamplesError(f"{where} must be an array of numbers or strings, one entry a sample")
-    return array
+    return plain(array, where)
 
 
 class _Spooler:
@@ -285,6 +309,7 @@ class _Spooler:
         self._hashes: list[bytes] = []
         self._label_digest = hashlib.sha256()
         self._labelled = 0
+        self._known = 0
         self._bytes = 0
         self._group = 1
 
@@ -316,6 +341,7 @@ class _Spooler:
         if label.dtype.kind not in "biufU":
             raise SamplesError(f"{where}: labels are {label.dtype}, give numbers or strings")
         self._labelled += 1
+        self._known += known(label)
         self._label_digest.update(repr((label.dtype.kind, label.shape)).encode())
         self._label_digest.update(self._label_writer.append(label, where))
 
@@ -361,7 +387,7 @@ class _Spooler:
             count=count,
             fingerprint=sha256_json([digest.hexdigest(), ports]),
             columns=columns,
-            label_column=self._label_writer.finish(store) if self._labelled else None,
+            label_column=self._label_writer.finish(store) if self._known else None,
             hashes=store.put_arrays({"hashes": hashes}),
             group=self._group,
             preprocessing=preprocessing,

@@ -1,9 +1,11 @@
 """What a quality's numbers are, in plain words, for reports."""
 
+from dataclasses import dataclass
+
 from lissom.measure.answers import Outlook
 from lissom.measure.judge import Judge
 
-__all__ = ["meaning"]
+__all__ = ["Grounds", "meaning"]
 
 _ANSWER = {
     "classes": "the likeliest class",
@@ -17,11 +19,26 @@ _ANSWER = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grounds:
+    """What an expected drop rests on.
+
+    Attributes:
+        quality: of the original, as it is known or as few labels show it; None if it is not.
+        temperature: of its confidence; None where it is not used.
+        labelled: how many labels corrected the drop.
+    """
+
+    quality: float | None = None
+    temperature: float | None = None
+    labelled: int = 0
+
+
 def meaning(
     view: Outlook,
     kind: str,
     judge: Judge,
-    temperature: float | None,
+    grounds: Grounds,
     *,
     worst: str,
     differ: float,
@@ -32,7 +49,7 @@ def meaning(
         view: the output that was judged.
         kind: of the drop: `labels`, `expected` or `bound`.
         judge: the metric and the original's known quality.
-        temperature: of the original's confidence, if it was used.
+        grounds: what an expected drop rests on.
         worst: the output that disagrees most.
         differ: how much it does.
     """
@@ -41,7 +58,17 @@ def meaning(
         metric = judge.metric or "top1"
         parts = [f"The drop is measured: the original's {metric} less the candidate's, on labels."]
     elif kind == "expected":
-        parts = [_expected(answer, judge, temperature)]
+        parts = [_expected(answer, judge, grounds)]
+        if grounds.labelled:
+            parts.append(
+                f"It is corrected by {grounds.labelled:,} known labels, as far as they tell more "
+                "than the estimate, which takes the score to be the share of right answers."
+            )
+        if view.kind in ("map", "binary"):
+            parts.append(
+                "Every position counts alike; a measure of overlap loses more where what is looked "
+                "for is small."
+            )
     elif view.kind == "regression":
         parts = [
             "The drop is the error of the outputs relative to the spread of the original's from "
@@ -64,24 +91,25 @@ def meaning(
     return " ".join(parts)
 
 
-def _expected(answer: str, judge: Judge, temperature: float | None) -> str:
+def _expected(answer: str, judge: Judge, grounds: Grounds) -> str:
     text = (
         f"The drop is expected, not measured: the mean of p({answer} by the original) - p(by the "
-        "candidate), under the original's own probabilities"
+        "candidate), "
     )
-    if temperature is None:
-        return (
-            f"The drop is expected, not measured: the mean of p({answer} by the original) - p(by "
-            "the candidate), p being a softmax of both models' mean similarities, as sure on "
-            f"average as the original is known to be right ({_percent(judge)})."
+    right = ""
+    if grounds.quality is not None:
+        told = (
+            "is known to be right"
+            if judge.original_quality is not None
+            else "is right by the few labels"
         )
-    if judge.original_quality is None:
+        right = f"as sure on average as the original {told} ({100 * grounds.quality:.2f}%)"
+    if grounds.temperature is None:
+        return (
+            f"{text}p being a softmax of both models' similarities (the candidate's as far as they "
+            f"predict the original's), {right}."
+        )
+    text += "under the original's own probabilities"
+    if not right:
         return text + "; it is right as far as the original's confidence is right."
-    return (
-        f"{text}, at a temperature of {temperature:.3g}, where the original is as sure on average "
-        f"as it is known to be right ({_percent(judge)})."
-    )
-
-
-def _percent(judge: Judge) -> str:
-    return f"{100 * (judge.original_quality or 0.0):.2f}%"
+    return f"{text}, at a temperature of {grounds.temperature:.3g}: {right}."

@@ -8,8 +8,9 @@ it. Three kinds of operators, by the facts of the runtime:
     moving  Reshape, MaxPool...: run on the integers as they are, with the scale of their input.
 
 An activation that the runtime absorbs (Relu) belongs to the operator in front of it: the pair
-stands behind it. What an integer Conv gives must be rounded; a MatMul or Gemm may answer in float,
-and does so unless every reader wants integers. Everything else stays float, for a stated reason.
+stands behind it. A heavy operator whose kernel can also answer in float (MatMul and Gemm, in some
+runtimes Conv) does so unless a reader wants integers; what the others give must be rounded.
+Everything else stays float, for a stated reason.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +28,6 @@ __all__ = ["HEAVY", "Options", "Placement", "Rounded", "Unit", "clip_limits", "p
 HEAVY = frozenset({"Conv", "MatMul", "Gemm"})
 """Operators whose integer kernels gain enough to pay for rounding their inputs."""
 
-_FLOAT_ANSWER = frozenset({"MatMul", "Gemm"})  # their integer kernels can also answer in float
 _FRAGILE = frozenset({"Softmax", "LogSoftmax"})  # 256 levels are too few for probabilities
 
 Kind = Literal["heavy", "light", "moving"]
@@ -242,21 +242,24 @@ def _is_operand(model: Model, name: str) -> bool:
     return weight is not None and weight.dtype == "float32"
 
 
-def place(model: Model, candidates: Iterable[Unit], usable: Usable) -> Placement:
+def place(
+    model: Model, candidates: Iterable[Unit], usable: Usable, answers: frozenset[str]
+) -> Placement:
     """Decide which units run on integers, and which values are rounded for them.
 
     Args:
         model: the model.
         candidates: what could (see `units`), in the graph's order.
         usable: why a value cannot be rounded; None if it can.
+        answers: operators whose integer kernel can also answer in float.
     """
     candidates = tuple(candidates)
     chosen: list[Unit] = []
     skips: list[Skip] = []
     rounded_anyway: dict[str, str] = {}  # value -> the value whose scale it has
-    maybe: set[str] = set()  # what a MatMul or Gemm gives: rounded if a reader wants it
+    maybe: set[str] = set()  # what a kernel may answer in float: rounded if a reader wants it
     for unit in candidates:
-        reason = _obstacle(model, unit, usable, rounded_anyway, maybe)
+        reason = _obstacle(model, unit, usable, rounded_anyway, _Answers(answers, maybe))
         if reason is not None:
             if unit.kind != "moving":
                 skips.append(Skip(target=unit.node.name, reason=reason))
@@ -264,7 +267,7 @@ def place(model: Model, candidates: Iterable[Unit], usable: Usable) -> Placement
         chosen.append(unit)
         if unit.kind == "moving":
             rounded_anyway[unit.output] = rounded_anyway[unit.inputs[0]]
-        elif unit.node.op_type in _FLOAT_ANSWER:
+        elif unit.node.op_type in answers:
             maybe.add(unit.output)
         else:
             rounded_anyway[unit.output] = unit.output
@@ -276,12 +279,20 @@ def place(model: Model, candidates: Iterable[Unit], usable: Usable) -> Placement
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """Operators that can answer in float, and the values that they gave so far."""
+
+    operators: frozenset[str]
+    given: set[str]
+
+
 def _obstacle(
     model: Model,
     unit: Unit,
     usable: Usable,
     rounded_anyway: Mapping[str, str],
-    maybe: Iterable[str],
+    float_answers: _Answers,
 ) -> str | None:
     """Why a unit cannot run on integers, given what is in front of it; None if it can."""
     if unit.kind == "moving":
@@ -289,13 +300,15 @@ def _obstacle(
     if unit.kind == "light":
         if not any(value in rounded_anyway for value in unit.inputs):
             return "its inputs are float, and rounding them would cost more than it gains"
-        if not all(value in rounded_anyway or value in maybe for value in unit.inputs):
+        if not all(
+            value in rounded_anyway or value in float_answers.given for value in unit.inputs
+        ):
             return "one of its inputs is float, and rounding it would cost more than it gains"
     for value in unit.inputs:
         reason = None if value in rounded_anyway else usable(value)
         if reason is not None:
             return f"its input {value!r} {reason}"
-    if unit.node.op_type in _FLOAT_ANSWER:
+    if unit.node.op_type in float_answers.operators:
         return None
     if unit.output in _outputs(model):
         return "it gives an output of the network, which stays float"

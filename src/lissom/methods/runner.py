@@ -123,6 +123,8 @@ def _check_loads(model: Model, context: Context) -> None:
     try:
         context.store.remember("loads", inputs, compute)
     except (ChildFailed, MeasurementError) as error:
+        if isinstance(error, ChildFailed) and error.by_chance:
+            raise
         raise MethodError(f"{context.target.runtime} cannot load the result: {error}") from error
 
 

@@ -5,7 +5,6 @@ table and the page are drawn from this document, so they can never say something
 Folders of the machine that ran it are left out on purpose: people show these files to others.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import JsonValue, ValidationError
 
 from lissom.errors import OutputError
+from lissom.report import promised
+from lissom.report.certificates import certificates
 from lissom.report.schema import (
     SCHEMA_VERSION,
     DataEntry,
@@ -21,6 +22,7 @@ from lissom.report.schema import (
     FailedEntry,
     FrontEntry,
     LimitsEntry,
+    NoiseEntry,
     OperatorEntry,
     OriginalEntry,
     QualityEntry,
@@ -28,10 +30,13 @@ from lissom.report.schema import (
     TargetEntry,
     document_adapter,
 )
+from lissom.report.wording import json_text
+from lissom.search.build import DATA
 
 if TYPE_CHECKING:
     from lissom.measure.environment import Environment
     from lissom.measure.latency import Latency
+    from lissom.measure.noise import Noise
     from lissom.runtime.target import Target
     from lissom.search.candidate import Candidate, OperatorTime, StepRecord
     from lissom.search.limits import Limits
@@ -69,6 +74,7 @@ def document(result: "Result") -> Document:
         "met": result.choice.met,
         "reasons": list(result.choice.reasons),
         "environment": _environment(result.environment),
+        "noise": _noise(result.noise),
         "notes": list(result.notes),
         "seed": result.seed,
         "finished": result.finished,
@@ -79,7 +85,7 @@ def document(result: "Result") -> Document:
 
 def to_json(content: Document) -> str:
     """Write the document as the text of `result.json`, readable by a person."""
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(content) + "\n"
 
 
 def from_json(text: str | bytes) -> Document:
@@ -145,6 +151,7 @@ def _measured(one: "Candidate", result: "Result") -> FrontEntry:
         "title": one.title,
         "path": f"front/{one.name}/model.onnx" if delivered else None,
         "sha256": one.sha256 or (result.model.sha256 if one.is_original else ""),
+        "data_file": None if one.data_file is None else DATA,
         "steps": [_line(step) for step in one.steps],
         "step_records": [_step(step) for step in one.steps],
         "target": _target(one.target, result.environment),
@@ -160,7 +167,7 @@ def _measured(one: "Candidate", result: "Result") -> FrontEntry:
         "latency_interval_ms": None if latency is None else list(latency.interval_ms),
         "speedup": one.speedup,
         "speedup_interval": None if interval is None else list(interval),
-        "predicted_speedup": None,
+        "predicted_speedup": one.predicted_speedup,
         "inside_noise": noise,
         "size_bytes": one.size_bytes,
         "memory_bytes": one.memory_bytes,
@@ -168,8 +175,10 @@ def _measured(one: "Candidate", result: "Result") -> FrontEntry:
         "macs": one.macs,
         "params": one.parameters,
         "max_relative_error": one.max_relative_error,
-        "certificates": [],
+        "certificates": certificates(one),
         "operators": _operators(one.operators),
+        "gaps": promised.gaps(one),
+        "ladder": promised.ladder(one),
         "remarks": list(one.remarks),
         "recipe": one.recipe.to_yaml(),
         "seconds": one.seconds,
@@ -247,6 +256,7 @@ def _limits(limits: "Limits") -> LimitsEntry:
         "max_memory_bytes": limits.max_memory_bytes,
         "max_energy_mj": None,
         "budget_seconds": limits.budget_seconds,
+        "certified": limits.certified,
     }
 
 
@@ -289,6 +299,22 @@ def _environment(environment: "Environment") -> EnvironmentEntry:
         "python": environment.python,
         "runtimes": dict(environment.runtimes),
         "cpu_features": list(environment.cpu_features),
+    }
+
+
+def _noise(noise: "Noise | None") -> NoiseEntry | None:
+    """The clock of the run."""
+    if noise is None:
+        return None
+    return {
+        "floor": noise.floor,
+        "interval": list(noise.interval),
+        "rounds": noise.rounds,
+        "busy": noise.disturbed,
+        "busy_share": noise.busy,
+        "others_share": noise.load.others,
+        "waited_seconds": noise.load.waited_seconds,
+        "stopped_seconds": noise.load.throttled_seconds,
     }
 
 

@@ -1,19 +1,20 @@
-"""Where the time goes: operators before and after, side by side.
+"""Where the time goes: operators before and after, side by side, and the reason for each gap.
 
 Runtimes rename what they fuse or quantize (`Conv` becomes `FusedConv`, `QLinearConv` or
 `ConvInteger`), so a plain join by name would show every operator as gone or new. Operators are
 joined by what they compute, and the names that the runtime really ran stand beside each row.
+Where the run looked for the gaps between promise and machine, its rows are shown as they are.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from lissom.report import wording
-from lissom.report.schema import OperatorEntry
+from lissom.report.schema import FrontEntry, OperatorEntry
 
-__all__ = ["OperatorRow", "costs_more", "family", "operator_rows"]
+__all__ = ["REASONS", "OperatorRow", "costs_more", "family", "gap_rows", "operator_rows"]
 
 CONVERSION: Final = "Quantize / dequantize"
 MATRIX: Final = "MatMul / Gemm"
@@ -27,6 +28,16 @@ _FAMILIES: Final = (
 )
 _PREFIX: Final = re.compile(r"^(QLinear|Fused|Nhwc|Q(?=[A-Z]))")
 _SUFFIX: Final = re.compile(r"(?<=[a-z])Integer$")
+
+REASONS: Final[Mapping[str, str]] = {
+    "overhead": "each call costs something however little it computes, and these are small",
+    "bandwidth": "the time goes into moving data, which faster arithmetic does not shorten",
+    "unfused": "it runs by itself, where fused into a neighbour it would cost next to nothing",
+    "width": "there are too few channels or rows to fill the processor's vector units",
+    "conversion": "values change between float and integers, which the original does not do",
+    "none": "the promise was kept",
+}
+"""Why an operator takes longer than arithmetic promises: what each reason means."""
 
 NOTICEABLE_SHARE: Final = 0.02
 """Share of the original's time under which a row's growth is not worth a sentence."""
@@ -42,6 +53,9 @@ class OperatorRow:
         after_ms: its time in one run of the other model.
         before_names: what the runtime ran in the original, with counts.
         after_names: what the runtime ran in the other model, with counts.
+        promised_ms: what arithmetic promises for the other model; None where nothing was promised.
+        reason: one of `REASONS`, for the gap between promise and machine; empty if unknown.
+        words: the reason in a sentence with its numbers.
     """
 
     name: str
@@ -49,6 +63,9 @@ class OperatorRow:
     after_ms: float
     before_names: str
     after_names: str
+    promised_ms: float | None = None
+    reason: str = ""
+    words: str = ""
 
 
 def family(op_type: str) -> str:
@@ -58,6 +75,24 @@ def family(op_type: str) -> str:
         if pattern.search(bare):
             return name
     return _SUFFIX.sub("", _PREFIX.sub("", bare)) or op_type
+
+
+def gap_rows(entry: FrontEntry) -> list[OperatorRow]:
+    """The gaps that the run found between promise and machine, the heaviest first; maybe none."""
+    rows = [
+        OperatorRow(
+            name=gap["operator"],
+            before_ms=gap["before_ms"],
+            after_ms=gap["after_ms"],
+            before_names="",
+            after_names=f"{wording.TIMES}{gap['count']}",
+            promised_ms=gap["promised_ms"],
+            reason=gap["reason"],
+            words=gap["words"],
+        )
+        for gap in entry.get("gaps", [])
+    ]
+    return sorted(rows, key=lambda row: -max(row.before_ms, row.after_ms))
 
 
 def operator_rows(

@@ -2,8 +2,11 @@
 
 Everything in it that came from a model file or a recipe is data from strangers. The template
 escapes every expression; invisible characters are made visible; the figure's data is JSON in which
-no tag can close; and a content security policy allows exactly the two scripts of this page (by
-their hashes) and no request at all, so that even markup that slipped through could not act.
+no tag can close; and a content security policy allows exactly the one script of this page (by its
+hash) and no request at all, so that even markup that slipped through could not act.
+
+The picture is SVG in the page: it shows without the script, which only adds the readout, zooming,
+keys and saving.
 """
 
 import base64
@@ -17,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Final
 import jinja2
 from markupsafe import Markup
 
-from lissom.report import deploy, operators, sentences, wording
+from lissom.report import charts, deploy, operators, sentences, skips, trust, wording
 from lissom.report.document import document
 from lissom.report.plot import View, front_views
-from lissom.report.schema import Document, FrontEntry, StepEntry
+from lissom.report.schema import Document, StepEntry
 from lissom.report.tiles import tiles
 
 if TYPE_CHECKING:
@@ -29,6 +32,12 @@ if TYPE_CHECKING:
 __all__ = ["page", "render"]
 
 FOLDER: Final = Path(__file__).parent
+_MARKS: Final = (
+    ("chosen", "chosen"),
+    ("front", "on the front"),
+    ("original", "the original"),
+    ("beaten", "beaten by another"),
+)
 
 
 def page(result: "Result") -> str:
@@ -38,7 +47,7 @@ def page(result: "Result") -> str:
         result: what a run found.
 
     Returns:
-        An HTML document under 6 MB, plotly.js included; it asks the network for nothing.
+        An HTML document, a fraction of a megabyte; it asks the network for nothing.
     """
     return render(document(result))
 
@@ -46,50 +55,95 @@ def page(result: "Result") -> str:
 def render(content: Document) -> str:
     """Write the report of a document, such as one read back by `document.from_json`."""
     views = front_views(content)
-    script = _asset("page.js")
-    library = _plotly() if views else Markup("")
-    scripts = [text for text in (library, script) if text]
     html = _environment().get_template("page.html.j2").render(
         d=content,
         verdict=sentences.verdict(content),
         plain_verdict=sentences.sentence(sentences.verdict(content)),
         tiles=tiles(content),
         limits=sentences.limit_rows(content),
-        chosen=sentences.chosen_entry(content),
-        measured=[*content["front"], *content["others"]],
-        quality=sentences.quality_sentences(content),
-        operators=_operators(content),
-        target=deploy.delivered_target(content),
-        programs=deploy.programs(deploy.delivered_target(content), content["delivered"]),
-        views=views,
-        figure=_embedded({view.key: _figure(view) for view in views}),
+        **_models(content, views),
+        **_reasons(content),
+        **_use(content),
         style=_asset("page.css"),
-        plotly=library,
-        script=script,
-        policy=_policy(scripts),
+        script=_asset("page.js"),
+        policy=_policy(_asset("page.js")),
     )  # fmt: skip
     # a name may hold half a surrogate pair, which no file can: the last net under `visible`
     return html.encode("utf-8", "replace").decode("utf-8")
 
 
-def _figure(view: View) -> dict[str, Any]:
-    """What the page's script needs of a view."""
-    return {"data": view.data, "layout": view.layout, "summary": view.summary}
+def _models(content: Document, views: list[View]) -> Mapping[str, Any]:
+    """The picture and the table: every model that was measured."""
+    measured = [*content["front"], *content["others"]]
+    kinds = {spot.kind for view in views for spot in view.spots}
+    return {
+        "measured": measured,
+        "chosen": sentences.chosen_entry(content),
+        "views": views,
+        "marks": [(kind, words) for kind, words in _MARKS if kind in kinds],
+        "anchors": {
+            one["name"]: f"candidate-{number}" for number, one in enumerate(measured, start=1)
+        },
+        "several_targets": any(one["target"] != content["target"] for one in measured),
+        "figure": _embedded({view.key: _figure(view) for view in views}),
+    }
+
+
+def _figure(view: View) -> Mapping[str, Any]:
+    """What zooming needs of a view: both axes, and how to write their numbers."""
+    rated = view.up_title == "drop in points"
+    return {
+        "x": {"whole": view.across.whole, "window": view.across.window, "times": True,
+              "base": view.base, "unit": view.unit},
+        "y": {"whole": view.up.whole, "window": view.up.window, "times": not rated,
+              "base": None, "unit": ""},
+    }  # fmt: skip
+
+
+def _reasons(content: Document) -> Mapping[str, Any]:
+    """How sure it is, what was promised, where the time goes, what was left alone."""
+    entry = sentences.chosen_entry(content)
+    left = [skip for step in (entry["step_records"] if entry else ()) for skip in step["skips"]]
+    return {
+        "certificates": trust.certificate_rows(entry),
+        "quality": sentences.quality_sentences(content),
+        "noise": list(trust.noise_lines(content)),
+        "check": trust.check_command(content),
+        "ladder": None if entry is None else charts.ladder_chart(content, entry),
+        "candidates": charts.candidate_chart(content),
+        "operators": _operators(content),
+        "reasons": operators.REASONS,
+        "left": {"groups": skips.grouped(left), "total": len(left)},
+    }
+
+
+def _use(content: Document) -> Mapping[str, Any]:
+    """How to run what was delivered."""
+    target = deploy.delivered_target(content)
+    return {
+        "target": target,
+        "data_file": deploy.data_file(content),
+        "programs": deploy.programs(target, content["delivered"]),
+    }
 
 
 def _operators(content: Document) -> Mapping[str, Any] | None:
     """Rows and sentences of time by operator, if both models were profiled."""
     entry = sentences.chosen_entry(content)
     before = content["original"]["operators"]
-    if not before:
-        return None
     after = [] if entry is None else entry["operators"]
-    rows = operators.operator_rows(before, after)
+    gaps = [] if entry is None else operators.gap_rows(entry)
+    if not before and not gaps:
+        return None
+    rows = gaps or operators.operator_rows(before, after)
+    named = {row.reason for row in rows}
     return {
         "rows": rows,
-        "both": bool(after),
+        "both": bool(after or gaps),
+        "promised": any(row.promised_ms is not None for row in rows),
         "most": max([max(row.before_ms, row.after_ms) for row in rows], default=0.0) or 1.0,
-        "sentences": operators.costs_more(rows) if after else [],
+        "sentences": operators.costs_more(rows) if after and not gaps else [],
+        "reasons": [pair for pair in operators.REASONS.items() if pair[0] in named],
     }
 
 
@@ -103,6 +157,7 @@ def _environment() -> jinja2.Environment:
         finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     made.filters.update(
         ms=wording.milliseconds,
@@ -115,7 +170,8 @@ def _environment() -> jinja2.Environment:
         interval_times=wording.interval_times,
     )
     made.globals.update(outcome=sentences.outcome, theory=sentences.theory_sentences)
-    made.globals.update(counted=wording.counted, coverage=_coverage, theory_row=_theory_row)
+    made.globals.update(counted=wording.counted, coverage=_coverage, on=deploy.target_words)
+    made.globals.update(certified=trust.certified_words, grouped=skips.grouped)
     return made
 
 
@@ -133,22 +189,6 @@ def _coverage(step: StepEntry) -> str:
     return f"{done}; {wording.counted(len(step['skips']), 'skip')}"
 
 
-def _theory_row(content: Document, entry: FrontEntry) -> Mapping[str, float | None]:
-    """Original over candidate for what is counted, beside what was measured."""
-    original = content["original"]
-
-    def less(before: int | None, after: int | None) -> float | None:
-        return before / after if before and after else None
-
-    return {
-        "macs": less(original["macs"], entry["macs"]),
-        "params": less(original["params"], entry["params"]),
-        "size": less(original["size_bytes"], entry["size_bytes"]),
-        "predicted": entry["predicted_speedup"],
-        "measured": entry["speedup"],
-    }
-
-
 def _embedded(data: Mapping[str, Any]) -> Markup:
     """JSON for a script element: `<`, `>` and `&` escaped so that no tag can begin or end in it."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
@@ -163,22 +203,10 @@ def _asset(name: str) -> Markup:
     return Markup((FOLDER / name).read_text(encoding="utf-8"))  # ours
 
 
-@cache
-def _plotly() -> Markup:
-    """The whole of plotly.js, once."""
-    # plotly takes a second to import, and only a report needs it
-    from plotly.offline import get_plotlyjs
-
-    return Markup(get_plotlyjs())  # the library's own code
-
-
-def _policy(scripts: list[Markup]) -> str:
-    """A content security policy: these scripts, inline styles, our own pictures, no more."""
-    hashes = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-        for text in scripts
-    )
+def _policy(script: Markup) -> str:
+    """A content security policy: this script, inline styles, our own pictures, no more."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )

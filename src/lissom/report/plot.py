@@ -1,31 +1,90 @@
-"""The picture of the front as plain data for plotly.js: traces and layout, one view per axis.
+"""The picture of the front as plain places: a view for each thing that quality is weighed against.
 
-Colours are written as the page's CSS variables (`--accent`) and filled in by the page's script, so
-that one figure serves dark, light and print. Names are data from strangers and plotly.js reads a
-little markup in texts, so every text is escaped here.
+The page draws it as SVG in shares of the axes, so it fits a phone, a screen and paper, follows dark
+and light, and shows without any script. Numbers are not rounded before they are placed.
 
 Up and right is better in every view: the drop's axis runs downwards.
 """
 
-import html
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, Literal
 
 from lissom.report import wording
-from lissom.report.labels import Mark, place
+from lissom.report.axes import Axis, ticks
+from lissom.report.labels import NARROW, WIDE, Canvas, Label, Mark, place
+from lissom.report.readings import Reading, amount, readings, words
 from lissom.report.schema import Document, FrontEntry
 from lissom.search.candidate import ORIGINAL
 
-__all__ = ["View", "front_views"]
+__all__ = ["Band", "Segment", "Spot", "Tick", "View", "front_views"]
 
 LEAST_SPAN: Final = 0.5
 """Points of drop that the axis spans at least, so that noise does not look like a cliff."""
 FAR: Final = 4.0
 """Candidates beyond this many times the drop limit lie outside the first picture."""
+ROOM: Final = 0.08
+MOST_TICKS: Final = 9
+MOST_TICKS_NARROW: Final = 5
 
-Axis = Callable[[FrontEntry], float | None]
-Span = Callable[[FrontEntry], list[float] | None]
+Kind = Literal["beaten", "front", "original", "chosen"]
+Segment = tuple[float, float, float, float]
+"""A line from (x, y) to (x, y), in shares of the whole axes, from left and from the top."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """A model in the picture.
+
+    Attributes:
+        name: of the model.
+        kind: which mark it gets.
+        x: share of the whole axis, from left.
+        y: share of the whole axis, from the top.
+        bars: its 95% intervals.
+        words: every number of it, one a line.
+        wide: its name beside the mark on a screen; None where there is no room.
+        narrow: the same on a phone.
+    """
+
+    name: str
+    kind: Kind
+    x: float
+    y: float
+    bars: tuple[Segment, ...]
+    words: tuple[str, ...]
+    wide: Label | None = None
+    narrow: Label | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """A round number on an axis.
+
+    Attributes:
+        at: share of the whole axis.
+        text: the number.
+        amount: the same as an amount, such as "0.58 ms"; empty if there is none.
+        wide: shown on a screen.
+        narrow: shown on a phone.
+    """
+
+    at: float
+    text: str
+    amount: str = ""
+    wide: bool = True
+    narrow: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """A stretch of an axis that is shaded: beyond a limit, or inside the noise."""
+
+    first: float
+    last: float
+    kind: Literal["beyond", "noise"]
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,335 +95,279 @@ class View:
         key: short name, such as "speed".
         label: what to write on its button.
         summary: the picture in words, for those who cannot see it.
-        outside: how many candidates lie outside the first picture.
-        data: plotly.js traces.
-        layout: plotly.js layout.
+        title: what lies on the level axis.
+        up_title: what lies on the upright axis.
+        outside: how many models lie outside the first picture.
+        across: the level axis.
+        up: the upright axis, from the top.
+        across_ticks: its round numbers.
+        up_ticks: its round numbers.
+        across_bands: stretches of it that are shaded.
+        up_bands: stretches of it that are shaded.
+        line: along the models that no other beats in the two numbers of this picture.
+        spots: the models; what matters most comes last, and so lies on top.
+        base: the original's amount on the level axis, to write ticks with when zoomed.
+        unit: of `base`: `ms`, `bytes`, or empty.
     """
 
     key: str
     label: str
     summary: str
+    title: str
+    up_title: str
     outside: int
-    data: list[dict[str, Any]]
-    layout: dict[str, Any]
+    across: Axis
+    up: Axis
+    across_ticks: tuple[Tick, ...]
+    up_ticks: tuple[Tick, ...]
+    across_bands: tuple[Band, ...]
+    up_bands: tuple[Band, ...]
+    line: tuple[Segment, ...]
+    spots: tuple[Spot, ...]
+    base: float | None
+    unit: str
 
 
 def front_views(document: Document) -> list[View]:
     """Answer the pictures that this result has numbers for.
 
-    With quality measured: speed, size and memory against the drop. Without: speed and memory
+    With quality measured: latency, size and memory against the drop. Without: latency and memory
     against the size.
     """
-    entries, original = [*document["front"], *document["others"]], document["original"]
-    smaller = _fewer(original["size_bytes"], lambda one: one["size_bytes"])
-    leaner = _fewer(original["memory_bytes"], lambda one: one["memory_bytes"])
-    axes: list[tuple[str, str, str, Axis, Span]] = [
-        ("speed", "Speed", "times as fast", lambda one: one["speedup"], _speed_interval),
-        ("size", "Size", "times smaller", smaller, _no_interval),
-        ("memory", "Memory", "times less memory", leaner, _no_interval),
-    ]
+    entries = [*document["front"], *document["others"]]
     views = []
-    for key, label, title, across, interval in axes:
-        if document["quality"] is None and key == "size":
-            continue
-        up = smaller if document["quality"] is None else _drop
-        placed = [one for one in entries if across(one) is not None and up(one) is not None]
+    for reading in readings(document):
+        placed = [
+            one for one in entries
+            if reading.across(one) is not None and reading.up(one) is not None
+        ]  # fmt: skip
         if any(one["name"] != ORIGINAL for one in placed):
-            views.append(_view(document, placed, (key, label, title), (across, up, interval)))
+            views.append(_view(document, placed, reading))
     return views
 
 
-def _view(
-    document: Document,
-    placed: Sequence[FrontEntry],
-    words: tuple[str, str, str],
-    axes: tuple[Axis, Axis, Span],
-) -> View:
+def _view(document: Document, placed: Sequence[FrontEntry], reading: Reading) -> View:
     """One picture of the entries that have both numbers."""
-    key, label, title = words
-    rated = document["quality"] is not None
-    frame = _frame(document, placed, axes)
-    front_names = {one["name"] for one in document["front"]}
-    sides = _sides(document, placed, axes, frame)
-    data = [_line(placed, axes, frame)]
-    for kind in _MARKS:
-        members = [one for one in placed if _kind(one, document, front_names) == kind]
-        if members:
-            data.append(_points(kind, members, axes, sides))
-    high = max(frame.up)
-    outside = sum(_height(axes, one) > high for one in placed) if rated else 0
-    best = max(placed, key=lambda one: axes[0](one) or 0.0)
-    against = "the drop in points" if rated else "how many times smaller"
+    across, up = _frame(document, placed, reading)
+    spots = _spots(document, placed, reading, (across, up))
+    inside = [
+        across.inside(x) and up.inside(y) for x, y in (reading.point(one) for one in placed)
+    ]  # fmt: skip
+    best = max(placed, key=lambda one: reading.across(one) or 0.0)
+    against = "the drop in points" if reading.rated else "how many times smaller"
     summary = (
-        f"{wording.counted(len(placed), 'model')}, {title} against {against}. "
-        f"Furthest right is {wording.visible(best['name'])} at {wording.times(axes[0](best))}."
+        f"{wording.counted(len(placed), 'model')}: {reading.title}, against {against}. "
+        f"Furthest right is {wording.visible(best['name'])} at "
+        f"{wording.times(reading.across(best))}."
     )
     return View(
-        key=key,
-        label=label,
+        key=reading.key,
+        label=reading.label,
         summary=summary,
-        outside=outside,
-        data=data,
-        layout=_layout(document, title, frame),
+        title=reading.title,
+        up_title="drop in points" if reading.rated else "times smaller than the original",
+        outside=inside.count(False),
+        across=across,
+        up=up,
+        across_ticks=_ticks(across, lambda value: amount(reading.base, value, reading.unit)),
+        up_ticks=_up_ticks(up, reading),
+        across_bands=tuple(_across_bands(document, reading, across)),
+        up_bands=tuple(_up_bands(document, reading, up)),
+        line=_line(placed, reading, (across, up)),
+        spots=spots,
+        base=reading.base,
+        unit=reading.unit,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """The ends of both axes in the first picture: left and right, bottom and top."""
-
-    across: tuple[float, float]
-    up: tuple[float, float]
-
-    def inside(self, x: float, y: float) -> bool:
-        """Whether a point shows."""
-        return min(self.up) <= y <= max(self.up) and self.across[0] <= x <= self.across[1]
-
-
-def _height(axes: tuple[Axis, Axis, Span], one: FrontEntry) -> float:
-    """The number on the upright axis as it is drawn: points for a drop."""
-    return (100.0 if axes[1] is _drop else 1.0) * (axes[1](one) or 0.0)
-
-
-def _frame(
-    document: Document, placed: Sequence[FrontEntry], axes: tuple[Axis, Axis, Span]
-) -> _Frame:
-    """Choose what shows at first."""
-    across = [axes[0](one) or 0.0 for one in placed] + [1.0]
-    if axes[1] is _drop:
-        low, high = _drop_range(document, placed)
-        up, across = (high, low), [
-            axes[0](one) or 0.0 for one in placed if _height(axes, one) <= high
-        ] + [1.0]  # fmt: skip
-    else:
-        heights = [_height(axes, one) for one in placed] + [1.0]
-        room = 0.12 * (max(heights) - min(heights)) or 0.1
-        up = (min(heights) - room, max(heights) + room)
-    room = 0.08 * (max(across) - min(across)) or 0.1
-    return _Frame((min(across) - room, max(across) + room), up)
+def _frame(document: Document, placed: Sequence[FrontEntry], reading: Reading) -> tuple[Axis, Axis]:
+    """Both axes: what there is, and what shows at first (far drops would flatten the rest)."""
+    limit = document["limits"]["max_drop"] if reading.rated else None
+    cap = 100 * FAR * limit if limit else float("inf")
+    near = [one for one in placed if not reading.rated or reading.point(one)[1] <= cap]
+    edges = [0.0, 115 * limit if limit else 0.0] if reading.rated else [1.0]
+    ups, acrosses = [], []
+    for members in (near, placed):
+        xs = [1.0] + [end for one in members for end in reading.reach(one)[0]]
+        ys = edges + [end for one in members for end in reading.reach(one)[1]]
+        top = max(ys) if members is placed else min(max(ys), cap)
+        acrosses.append(_roomy(min(xs), max(xs), 0.2))
+        ups.append(_roomy(min(ys), top, LEAST_SPAN if reading.rated else 0.2))
+    window, whole = acrosses[0], _union(*acrosses)
+    up_window, up_whole = ups[0], _union(*ups)
+    if not reading.rated:
+        up_window, up_whole = up_window[::-1], up_whole[::-1]
+    return Axis(whole=whole, window=window), Axis(whole=up_whole, window=up_window)
 
 
-def _sides(
+def _roomy(low: float, high: float, least: float) -> tuple[float, float]:
+    """The two ends with room beyond them for marks and names."""
+    room = ROOM * max(high - low, least)
+    return low - 1.5 * room, high + 1.5 * room
+
+
+def _union(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    """The smallest stretch that holds both."""
+    return min(one[0], other[0]), max(one[1], other[1])
+
+
+def _spots(
     document: Document,
     placed: Sequence[FrontEntry],
-    axes: tuple[Axis, Axis, Span],
-    frame: _Frame,
-) -> dict[str, str]:
-    """Where each entry's name goes; entries without room for it are left out."""
+    reading: Reading,
+    frame: tuple[Axis, Axis],
+) -> tuple[Spot, ...]:
+    """The marks, what matters most last, with their names where there is room."""
+    across, up = frame
+    front_names = {one["name"] for one in document["front"]}
+    wide, narrow = (
+        _names(document, placed, reading, frame, canvas=canvas) for canvas in (WIDE, NARROW)
+    )
+    spots = []
+    for one in placed:
+        x, y = reading.point(one)
+        spots.append(
+            Spot(
+                name=one["name"],
+                kind=_kind(one, document, front_names),
+                x=across.place(x),
+                y=up.place(y),
+                bars=_bars(one, reading, frame),
+                words=words(one),
+                wide=wide.get(one["name"]),
+                narrow=narrow.get(one["name"]),
+            )
+        )
+    order: tuple[Kind, ...] = ("beaten", "front", "original", "chosen")
+    return tuple(sorted(spots, key=lambda spot: (order.index(spot.kind), spot.x)))
 
-    def mark(one: FrontEntry) -> Mark:
-        (left, right), (bottom, top) = frame.across, frame.up
-        x, y = axes[0](one) or 0.0, _height(axes, one)
-        return Mark(label=one["name"], x=(x - left) / (right - left), y=(y - top) / (bottom - top))
+
+def _bars(one: FrontEntry, reading: Reading, frame: tuple[Axis, Axis]) -> tuple[Segment, ...]:
+    """The intervals of an entry as lines through its mark."""
+    across, up = frame
+    (x, y), (xs, ys) = reading.point(one), reading.reach(one)
+    left, right, top, bottom = (
+        across.place(xs[0]), across.place(xs[1]), up.place(ys[0]), up.place(ys[1])
+    )  # fmt: skip
+    level = (left, up.place(y), right, up.place(y))
+    upright = (across.place(x), top, across.place(x), bottom)
+    return tuple(
+        bar for bar, ends in ((level, xs), (upright, ys))
+        if ends[0] != ends[1] and one["name"] != ORIGINAL
+    )  # fmt: skip
+
+
+def _names(
+    document: Document,
+    placed: Sequence[FrontEntry],
+    reading: Reading,
+    frame: tuple[Axis, Axis],
+    *,
+    canvas: Canvas,
+) -> dict[str, Label]:
+    """Where each name goes; entries without room for it are left out."""
+    across, up = frame
+
+    def shown(one: FrontEntry) -> Mark:
+        x, y = reading.point(one)
+        return Mark(label=one["name"], x=across.shown(x), y=up.shown(y))
 
     first = {document["chosen"]: 0, ORIGINAL: 1}
+    members = {one["name"] for one in placed}
     front = {one["name"] for one in document["front"]} | first.keys()
     named = [one for one in placed if one["name"] in front]
     named.sort(key=lambda one: first.get(one["name"], 2))
-    rest = [one for one in placed if one["name"] not in front]
-    sides = place([mark(one) for one in named], [mark(one) for one in rest])
-    return {one["name"]: side for one, side in zip(named, sides, strict=True) if side}
+    obstacles, bars = [], []
+    wide, high = 4.5 / canvas.width, 4.5 / canvas.height
+    for one in placed:
+        mark, (xs, ys) = shown(one), reading.reach(one)
+        obstacles.append((mark.x - wide, mark.y - high, mark.x + wide, mark.y + high))
+        (x0, x1), (y0, y1) = sorted(map(across.shown, xs)), sorted(map(up.shown, ys))
+        bars += [(x0, mark.y, x1, mark.y), (mark.x, y0, mark.x, y1)]
+    obstacles += [
+        (0.0, up.shown(end), 100 / canvas.width, up.shown(end) + 22 / canvas.height)
+        for end in _limit(document, reading)
+    ]
+    marks = [shown(one) for one in named]
+    labels = place(marks, obstacles, canvas, bars=bars, needed=len(first.keys() & members))
+    pairs = zip(named, labels, strict=True)
+    return {one["name"]: label for one, label in pairs if label is not None}
 
 
-def _kind(one: FrontEntry, document: Document, front_names: set[str]) -> str:
+def _kind(one: FrontEntry, document: Document, front_names: set[str]) -> Kind:
     """Which of the four marks an entry gets; the chosen one's wins."""
-    if one["name"] == document["chosen"] and one["name"] != ORIGINAL:
-        return "chosen"
     if one["name"] == ORIGINAL:
         return "original"
+    if one["name"] == document["chosen"]:
+        return "chosen"
     return "front" if one["name"] in front_names else "beaten"
 
 
-_MARKS: Final[dict[str, tuple[str, str, int, str, float]]] = {
-    # legend, symbol, size, colour, width of the outline
-    "beaten": ("measured, beaten by another", "circle-open", 9, "--muted", 1.5),
-    "front": ("on the front", "circle", 11, "--accent", 0),
-    "original": ("the original", "diamond", 13, "--ink", 0),
-    "chosen": ("chosen", "star", 19, "--good", 0),
-}
-
-
-def _points(
-    kind: str,
-    members: Sequence[FrontEntry],
-    axes: tuple[Axis, Axis, Span],
-    sides: dict[str, str],
-) -> dict[str, Any]:
-    """A trace of marks with intervals."""
-    legend, symbol, size, colour, width = _MARKS[kind]
-    xs = [axes[0](one) or 0.0 for one in members]
-    ys = [_height(axes, one) for one in members]
-    trace: dict[str, Any] = {
-        "type": "scatter",
-        "mode": "markers+text",
-        "name": legend,
-        "x": xs,
-        "y": ys,
-        "text": [_escaped(one["name"]) if one["name"] in sides else "" for one in members],
-        "textposition": [sides.get(one["name"], "top center") for one in members],
-        "textfont": {"color": "--ink", "size": 12},
-        "customdata": [one["name"] for one in members],
-        "hovertext": [_hover(one) for one in members],
-        "hovertemplate": "%{hovertext}<extra></extra>",
-        "marker": {
-            "symbol": symbol,
-            "size": size,
-            "color": colour,
-            "line": {"color": colour, "width": width},
-        },
-        "error_x": _errors(xs, [axes[2](one) for one in members], 1.0, colour),
-    }
-    if axes[1] is _drop:
-        trace["error_y"] = _errors(ys, [one["drop_interval"] for one in members], 100.0, colour)
-    return trace
-
-
-def _errors(
-    middles: Sequence[float], spans: Sequence[Sequence[float] | None], factor: float, colour: str
-) -> dict[str, Any]:
-    """Error bars from intervals; nothing where there is none."""
-    ends = [
-        (middle, middle) if span is None else (factor * span[0], factor * span[1])
-        for middle, span in zip(middles, spans, strict=True)
-    ]
-    pairs = list(zip(middles, ends, strict=True))
-    return {
-        "type": "data",
-        "symmetric": False,
-        "arrayminus": [max(0.0, middle - low) for middle, (low, _) in pairs],
-        "array": [max(0.0, high - middle) for middle, (_, high) in pairs],
-        "color": colour,
-        "thickness": 1.2,
-        "width": 4,
-        "visible": any(low != high for low, high in ends),
-    }
-
-
 def _line(
-    placed: Sequence[FrontEntry], axes: tuple[Axis, Axis, Span], frame: _Frame
-) -> dict[str, Any]:
+    placed: Sequence[FrontEntry], reading: Reading, frame: tuple[Axis, Axis]
+) -> tuple[Segment, ...]:
     """The steps along the models that no other beats in the two numbers of this picture."""
-    sign = -1 if axes[1] is _drop else 1
-    points = sorted(((axes[0](one) or 0.0, _height(axes, one)) for one in placed), reverse=True)
-    steps: list[tuple[float, float]] = []
-    for x, y in points:
-        if frame.inside(x, y) and (not steps or sign * y > sign * steps[-1][1]):
-            steps.append((x, y))
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "x": [x for x, _ in reversed(steps)],
-        "y": [y for _, y in reversed(steps)],
-        "line": {"color": "--accent", "width": 1.5, "dash": "dot", "shape": "vh"},
-        "hoverinfo": "skip",
-        "showlegend": False,
-    }
+    across, up = frame
+    corners: list[tuple[float, float]] = []
+    for x, y in sorted((reading.point(one) for one in placed), reverse=True):
+        at = (across.place(x), up.place(y))
+        if not corners or at[1] < corners[-1][1]:
+            corners.append(at)
+    segments: list[Segment] = []
+    for (x0, y0), (x1, y1) in itertools.pairwise(corners):
+        segments += [(x0, y0, x1, y0), (x1, y0, x1, y1)]
+    return tuple(segments)
 
 
-def _layout(document: Document, title: str, frame: _Frame) -> dict[str, Any]:
-    """Axes, the limit's line and the shaded part beyond it."""
-    grid = {"gridcolor": "--line", "zerolinecolor": "--line", "linecolor": "--line"}
+def _ticks(axis: Axis, amount: Callable[[float], str]) -> tuple[Tick, ...]:
+    """Round ratios of an axis: many for a screen, few for a phone."""
+    many = ticks(axis.window, MOST_TICKS)
+    few = ticks(axis.window, MOST_TICKS_NARROW)
+    return tuple(
+        Tick(
+            at=axis.place(value),
+            text=f"{value:g}{wording.TIMES}",
+            amount=amount(value),
+            wide=value in many,
+            narrow=value in few,
+        )
+        for value in sorted({*many, *few})
+        if value > 0
+    )
+
+
+def _up_ticks(up: Axis, reading: Reading) -> tuple[Tick, ...]:
+    """Round numbers of the upright axis: points, or ratios."""
+    if not reading.rated:
+        return _ticks(up, lambda value: amount(reading.up_base, value, "bytes"))
+    return tuple(
+        Tick(at=up.place(value), text=f"{value:g}".replace("-", wording.MINUS))
+        for value in ticks(up.window, MOST_TICKS_NARROW + 1)
+    )
+
+
+def _across_bands(document: Document, reading: Reading, across: Axis) -> Iterator[Band]:
+    """What lies beyond the limit of this view, and what the noise covers."""
+    first, last = across.whole
+    if reading.limit is not None and reading.limit > first:
+        end = across.place(min(reading.limit, last))
+        text = f"limit {amount(reading.base, reading.limit, reading.unit)}"
+        yield Band(first=0.0, last=end, kind="beyond", text=text)
+    noise = document.get("noise")
+    if reading.key == "speed" and noise is not None:
+        low, high = across.place(1 - noise["floor"]), across.place(1 + noise["floor"])
+        yield Band(first=max(0.0, low), last=min(1.0, high), kind="noise", text="noise")
+
+
+def _up_bands(document: Document, reading: Reading, up: Axis) -> Iterator[Band]:
+    """What lies beyond the limit of the drop."""
+    for points in _limit(document, reading):
+        text = f"limit {wording.drop_points(points / 100)}"
+        yield Band(first=max(0.0, up.place(points)), last=1.0, kind="beyond", text=text)
+
+
+def _limit(document: Document, reading: Reading) -> Iterator[float]:
+    """The limit of the drop in points, where the upright axis is the drop and there is a limit."""
     limit = document["limits"]["max_drop"]
-    rated = document["quality"] is not None
-    suffix = {**grid, "ticksuffix": wording.TIMES}
-    across = {
-        **suffix,
-        "title": {"text": f"{title} (original = 1)"},
-        "range": list(frame.across),
-    }
-    up = {
-        **(grid if rated else suffix),
-        "title": {"text": "drop, points (up is better)" if rated else "times smaller"},
-        "range": list(frame.up),
-    }
-    shapes: list[dict[str, Any]] = [
-        {"type": "line", "yref": "paper", "x0": 1, "x1": 1, "y0": 0, "y1": 1, "layer": "below",
-         "line": {"color": "--muted", "width": 1, "dash": "dot"}},
-    ]  # fmt: skip
-    notes: list[dict[str, Any]] = []
-    if rated and limit is not None:
-        top = 100 * limit
-        shapes.append(
-            {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "y0": top, "y1": 1e4,
-             "layer": "below", "fillcolor": "--beyond", "line": {"width": 0}}
-        )  # fmt: skip
-        notes.append(
-            {"xref": "paper", "x": 0, "xanchor": "left", "y": top, "yanchor": "top",
-             "text": f"limit: {wording.drop_points(limit)}", "showarrow": False,
-             "font": {"color": "--warn", "size": 12}}
-        )  # fmt: skip
-    return {
-        "xaxis": across,
-        "yaxis": up,
-        "shapes": shapes,
-        "annotations": notes,
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"color": "--ink", "size": 13},
-        "hoverlabel": {"align": "left", "bgcolor": "--card", "bordercolor": "--line",
-                       "font": {"color": "--ink"}},
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        "margin": {"l": 60, "r": 20, "t": 30, "b": 50},
-        "hovermode": "closest",
-        "dragmode": "zoom",
-    }  # fmt: skip
-
-
-def _drop_range(document: Document, placed: Sequence[FrontEntry]) -> tuple[float, float]:
-    """Lowest and highest drop in points to show at first: far ones would flatten the rest."""
-    limit = document["limits"]["max_drop"]
-    cap = 100 * FAR * limit if limit else float("inf")
-    near = [one for one in placed if 100 * (one["drop"] or 0.0) <= cap]
-    ends = [100 * end for one in near for end in (one["drop_interval"] or [one["drop"] or 0.0])]
-    ends += [0.0, 100 * limit * 1.15 if limit else 0.0]
-    low, high = min(ends), min(max(ends), cap)
-    room = max(LEAST_SPAN, high - low) * 0.14
-    return low - room, high + room
-
-
-def _hover(one: FrontEntry) -> str:
-    """Every number of an entry, one a line."""
-    memory = wording.size(one["memory_bytes"])
-    rows = [
-        f"<b>{_escaped(one['name'])}</b>",
-        f"drop {wording.drop_points(one['drop'])}"
-        + wording.bounds(wording.interval_points(one["drop_interval"])),
-        f"speed {wording.times(one['speedup'])}"
-        + wording.bounds(wording.interval_times(one["speedup_interval"])),
-        f"latency {wording.milliseconds(one['latency_ms'])}, "
-        f"90% under {wording.milliseconds(one['latency_p90_ms'])}",
-        f"size {wording.size(one['size_bytes'])}, memory {memory}",
-        f"MACs {wording.large(one['macs'])}, parameters {wording.large(one['params'])}",
-    ]
-    return "<br>".join(rows)
-
-
-def _escaped(text: str) -> str:
-    """A stranger's text for plotly.js: no markup, nothing invisible, not too long."""
-    shown = wording.visible(text)
-    return html.escape(shown if len(shown) <= 60 else f"{shown[:59]}\u2026")
-
-
-def _drop(one: FrontEntry) -> float | None:
-    """The drop of an entry, 0..1."""
-    return one["drop"]
-
-
-def _speed_interval(one: FrontEntry) -> list[float] | None:
-    """The interval of an entry's speedup."""
-    return one["speedup_interval"]
-
-
-def _no_interval(one: FrontEntry) -> None:
-    """No interval: sizes are exact, and memory is measured once."""
-    del one
-
-
-def _fewer(before: int | None, after: Callable[[FrontEntry], int | None]) -> Axis:
-    """Axis: how many times less than the original's number."""
-
-    def ratio(one: FrontEntry) -> float | None:
-        now = after(one)
-        return before / now if before and now else None
-
-    return ratio
+    if reading.rated and limit is not None:
+        yield 100 * limit

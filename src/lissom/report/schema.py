@@ -11,7 +11,7 @@ null, never 0 and never NaN. Within version 1 keys may be added; none is renamed
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NotRequired
 
 from pydantic import Field, JsonValue, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
@@ -20,8 +20,11 @@ from pydantic_core import core_schema
 # The standard library's TypedDict carries too little for pydantic before Python 3.12.
 from typing_extensions import TypedDict
 
+from lissom.report.promised import GapEntry, RungEntry
+
 __all__ = [
     "SCHEMA_VERSION",
+    "CertificateEntry",
     "DataEntry",
     "Document",
     "EnvironmentEntry",
@@ -29,6 +32,7 @@ __all__ = [
     "FrontEntry",
     "Interval",
     "LimitsEntry",
+    "NoiseEntry",
     "NotTriedEntry",
     "OperatorEntry",
     "OriginalEntry",
@@ -81,6 +85,42 @@ class OperatorEntry(TypedDict):
     share: Share
 
 
+class CertificateEntry(TypedDict):
+    """What is known of one limit on one candidate."""
+
+    quantity: Literal["drop", "latency", "size", "memory"]
+    kind: Annotated[
+        Literal["labels", "expected", "bound", "error", "measured"],
+        Field(
+            description="labels: the drop, paired. expected: the drop under the original's own "
+            "confidence. bound: the share of answers that differ, which no loss can exceed. error: "
+            "of plain numbers, relative to their spread. measured: on this machine."
+        ),
+    ]
+    limit: Annotated[Number, Field(description="The largest value allowed, in the unit.")]
+    unit: Literal["score", "ms", "bytes"]
+    estimate: Number
+    bound: Annotated[
+        Number, Field(description="The quantity is at most this, at the confidence, by itself.")
+    ]
+    confidence: Annotated[
+        Share | None,
+        Field(description="One-sided; 1 for what is exact; null for what was measured once."),
+    ]
+    verdict: Annotated[
+        Literal["held", "not held", "too few samples"],
+        Field(description="All that are held of one kind are held jointly at the confidence."),
+    ]
+    count: Annotated[Count, Field(description="Samples of the certification part, or runs.")]
+    more_samples: Annotated[
+        Count | None,
+        Field(description="How many more of them would decide it; null if none or no number."),
+    ]
+    place: Annotated[int, Field(ge=1, description="In the order of the tests.")]
+    assumption: Annotated[str, Field(description="What must be true for it, a clause.")]
+    sentence: Annotated[str, Field(description="All of it in plain words.")]
+
+
 class FrontEntry(TypedDict):
     """A measured model: a candidate, or the original under the name `original`."""
 
@@ -90,6 +130,11 @@ class FrontEntry(TypedDict):
         str | None, Field(description="Its file, beside result.json; null if not on the front.")
     ]
     sha256: str
+    data_file: NotRequired[
+        Annotated[
+            str | None, Field(description="File with its weights that must lie beside it, if any.")
+        ]
+    ]
     steps: Annotated[list[str], Field(description="The recipe's steps, one line each.")]
     step_records: Annotated[list[StepEntry], Field(description="What each step did.")]
     target: TargetEntry
@@ -121,7 +166,8 @@ class FrontEntry(TypedDict):
     ]
     speedup_interval: Interval | None
     predicted_speedup: Annotated[
-        Positive | None, Field(description="What the cost model promised; null without one.")
+        Positive | None,
+        Field(description="What arithmetic promised (ceilings, Amdahl); null if not computed."),
     ]
     inside_noise: Annotated[
         bool, Field(description="The speedup's interval holds 1: neither faster nor slower.")
@@ -134,8 +180,15 @@ class FrontEntry(TypedDict):
     macs: Annotated[Count | None, Field(description="Multiply-accumulates of one run.")]
     params: Count | None
     max_relative_error: Positive | None
-    certificates: list[dict[str, JsonValue]]
+    certificates: Annotated[
+        list[CertificateEntry],
+        Field(description="Of the limits, where there are some; the one that binds comes first."),
+    ]
     operators: list[OperatorEntry]
+    gaps: NotRequired[
+        Annotated[list[GapEntry], Field(description="Of the chosen one, and of slower ones.")]
+    ]
+    ladder: NotRequired[Annotated[list[RungEntry], Field(description="Of the chosen one.")]]
     remarks: Annotated[list[str], Field(description="Sentences that explain the numbers.")]
     recipe: Annotated[str, Field(description="The recipe as YAML.")]
     seconds: Positive
@@ -201,6 +254,11 @@ class LimitsEntry(TypedDict):
     max_memory_bytes: Count | None
     max_energy_mj: Positive | None
     budget_seconds: Positive | None
+    certified: NotRequired[
+        Annotated[
+            bool, Field(description="What is delivered must be certified to hold the limits.")
+        ]
+    ]
 
 
 class QualityEntry(TypedDict):
@@ -235,6 +293,23 @@ class EnvironmentEntry(TypedDict):
     cpu_features: list[str]
 
 
+class NoiseEntry(TypedDict):
+    """The clock of the run: the original timed against itself before anything was ranked."""
+
+    floor: Annotated[
+        Positive, Field(description="Relative differences of speed up to this one rank nothing.")
+    ]
+    interval: Annotated[Interval, Field(description="Of its speed against itself; the truth is 1.")]
+    rounds: Count
+    busy: Annotated[bool, Field(description="Other work was in the way while it was timed.")]
+    busy_share: Annotated[Share, Field(description="Of its time it waited for a processor.")]
+    others_share: Annotated[Share, Field(description="Of all processors' time others used.")]
+    waited_seconds: Annotated[Positive, Field(description="For idle processors, before.")]
+    stopped_seconds: Annotated[
+        Positive, Field(description="The container stood still, having used up its share.")
+    ]
+
+
 class Document(TypedDict):
     """The whole of `result.json`."""
 
@@ -266,6 +341,9 @@ class Document(TypedDict):
     met: Annotated[bool, Field(description="The chosen candidate holds every limit.")]
     reasons: Annotated[list[str], Field(description="Why this one, in plain sentences.")]
     environment: EnvironmentEntry
+    noise: NotRequired[
+        Annotated[NoiseEntry | None, Field(description="Null when nothing was timed.")]
+    ]
     notes: list[str]
     seed: int
     finished: Annotated[bool, Field(description="False for the front so far of an unfinished run.")]

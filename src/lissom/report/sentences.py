@@ -212,7 +212,7 @@ def theory_sentences(document: Document, entry: FrontEntry) -> list[str]:
     gained = wording.times(speedup)
     if entry["predicted_speedup"] is not None:
         told.append(
-            f"The cost model promised {wording.times(entry['predicted_speedup'])}; "
+            f"Arithmetic promised {wording.times(entry['predicted_speedup'])}; "
             f"the machine gave {gained}."
         )
     if work is not None and work > 1.1 and speedup < 0.8 * work:

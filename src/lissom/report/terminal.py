@@ -14,8 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from lissom.report import sentences, wording
+from lissom.report.certificates import certificate_sentences
 from lissom.report.document import document
 from lissom.report.schema import Document, FrontEntry
+from lissom.report.trust import noise_lines
 from lissom.search.candidate import ORIGINAL
 
 if TYPE_CHECKING:
@@ -65,9 +67,8 @@ def _cells(content: Document, entry: FrontEntry) -> Iterator[Text]:
     """The row of an entry; intervals and marks stand on a second line."""
     original = entry["name"] == ORIGINAL
     yield _twoline(wording.visible(entry["name"]), sentences.outcome(content, entry))
-    yield _twoline(
-        wording.drop_points(entry["drop"]), wording.interval_points(entry["drop_interval"])
-    )
+    drop = wording.interval_points(None if original else entry["drop_interval"])
+    yield _twoline(wording.drop_points(entry["drop"]), drop)
     speed = wording.interval_times(None if original else entry["speedup_interval"])
     yield _twoline(wording.times(entry["speedup"]), speed)
     yield Text(wording.milliseconds(entry["latency_ms"]))
@@ -99,15 +100,21 @@ def _lines(content: Document) -> Iterator[Text]:
             known = "was not measured" if row.held is None else f"is {row.value}"
             yield plain(f"Limit not held: {row.name} at most {row.limit}; it {known}.", "yellow")
     entry = sentences.chosen_entry(content)
+    for sentence in certificate_sentences(entry):
+        yield plain(sentence)
     told = sentences.theory_sentences(content, entry) if entry is not None else []
     for sentence in (*told, *(entry["remarks"] if entry is not None else ())):
         yield plain(sentence)
     yield Text("")
-    for sentence in (*sentences.quality_sentences(content), *content["notes"]):
+    told = [*sentences.quality_sentences(content), *noise_lines(content), *content["notes"]]
+    for sentence in told:
         yield plain(sentence, "dim")
     for failed in content["failed"]:
         yield plain(f"Failed: {failed['name']}: {failed['reason']}", "yellow")
+    left_out: dict[str, list[str]] = {}
     for left in content["not_tried"]:
-        yield plain(f"Not tried: {left['name']}: {left['reason']}", "dim")
+        left_out.setdefault(left["reason"], []).append(left["name"])
+    for reason, names in left_out.items():
+        yield plain(f"Not tried: {wording.listed(names)}: {reason}", "dim")
     if not content["finished"]:
         yield Text("The run is not finished: this is the best so far.", style="yellow")

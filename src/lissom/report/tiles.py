@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from lissom.report import wording
 from lissom.report.schema import Document, FrontEntry
 from lissom.report.sentences import chosen_entry
+from lissom.report.trust import certified_words
 
 __all__ = ["Tile", "tiles"]
 
@@ -20,6 +21,8 @@ class Tile:
         detail: before and after, or what the number means.
         interval: of the number; empty if there is none.
         remains: what is left of the original's amount, in [0, 1], as a bar; None for no bar.
+        proof: the verdict of its certificate; empty if there is none.
+        worse: whether it became more instead of less.
     """
 
     title: str
@@ -28,6 +31,8 @@ class Tile:
     word: str = ""
     interval: str = ""
     remains: float | None = None
+    proof: str = ""
+    worse: bool = False
 
 
 def tiles(document: Document) -> list[Tile]:
@@ -45,10 +50,12 @@ def tiles(document: Document) -> list[Tile]:
 
 def _speed(document: Document, entry: FrontEntry) -> Tile:
     """Speedup with latency before and after, from one interleaved run."""
-    speedup, before = entry["speedup"], document["original"]["latency_ms"]
+    speedup, after = entry["speedup"], entry["latency_ms"]
+    # beside each other in one run, not from two runs at different times
+    before = speedup * after if speedup and after else document["original"]["latency_ms"]
     word = ""
     if entry["inside_noise"]:
-        word = "inside the noise"
+        word = "within noise"
     elif speedup:
         word = "faster" if speedup >= 1 else "the original's speed"
     interval = wording.interval_times(entry["speedup_interval"])
@@ -56,9 +63,10 @@ def _speed(document: Document, entry: FrontEntry) -> Tile:
         title="Speed",
         value=wording.times(speedup),
         word=word,
-        detail=f"{wording.milliseconds(before)} \u2192 {wording.milliseconds(entry['latency_ms'])}",
+        detail=f"{wording.milliseconds(before)} \u2192 {wording.milliseconds(after)}",
         interval=interval and f"95%: {interval}",
         remains=None if not speedup else min(1.0, 1 / speedup),
+        worse=speedup is not None and speedup < 1 and not entry["inside_noise"],
     )
 
 
@@ -79,6 +87,7 @@ def _amounts(document: Document, entry: FrontEntry) -> list[Tile]:
                     word="as before" if ratio < 1.005 else smaller if less else larger,
                     detail=f"{wording.size(before)} \u2192 {wording.size(after)}",
                     remains=min(1.0, after / before),
+                    worse=ratio >= 1.005 and not less,
                 )
             )
     return found
@@ -102,4 +111,5 @@ def _drop(document: Document, entry: FrontEntry) -> Tile:
         value=wording.drop_points(entry["drop"]),
         detail=detail,
         interval=interval and f"95%: {interval}",
+        proof=certified_words(entry),
     )

@@ -6,19 +6,24 @@ Every name comes from a stranger's file; whoever prints the lines makes them vis
 
 from collections.abc import Iterable, Sequence
 
+from lissom.measure.environment import Environment
 from lissom.measure.latency import Latency
+from lissom.measure.load import Load
+from lissom.measure.noise import disturbances
 from lissom.measure.quality import Quality
-from lissom.report import wording
+from lissom.report import roofs, wording
+from lissom.runtime.target import Target
 from lissom.search.comparison import Comparison, Measured
 from lissom.search.inspection import Inspection
+from lissom.search.places import in_words
 
-__all__ = ["comparison_lines", "inspection_lines", "measured_lines"]
+__all__ = ["aligned", "comparison_lines", "inspection_lines", "latency", "measured_lines"]
 
 MOST_SITES = 60
 
 
 def inspection_lines(found: Inspection) -> list[str]:
-    """Ports, counts, operators, sites, time by operator, notes."""
+    """Ports, counts, operators, sites, time by operator, ceilings, notes."""
     quantized = ", already quantized" if found.already_quantized else ""
     opset = f"opset {found.file_opset}"
     if found.opset != found.file_opset:
@@ -52,7 +57,8 @@ def inspection_lines(found: Inspection) -> list[str]:
     )  # fmt: skip
     if len(found.sites) > MOST_SITES:
         lines.append(f"  and {len(found.sites) - MOST_SITES} more (--json lists all)")
-    lines += ["", *times(found), *(f"loading: {step}" for step in found.history)]
+    lines += ["", *times(found), *roofs_of(found)]
+    lines += [f"loading: {step}" for step in found.history]
     return [*lines, *(f"note: {note}" for note in found.notes)]
 
 
@@ -75,6 +81,22 @@ def times(found: Inspection) -> list[str]:
     return [f"{head}, for {fed}{invented}", *columns(("operator", "count", "time", "share"), rows)]
 
 
+def roofs_of(found: Inspection) -> list[str]:
+    """The machine's ceilings, and how far the heaviest operators are from them."""
+    if found.ceilings is None:
+        return []
+    lines = ["", *roofs.ceiling_lines(found.ceilings)]
+    rows = roofs.standing_rows(found)
+    if rows:
+        lines += [
+            "",
+            "weighted operators against these ceilings",
+            *columns(roofs.HEAD, rows, left=2),
+        ]
+        lines += roofs.words_of_limits(found)
+    return [*lines, ""]
+
+
 def measured_lines(found: Measured) -> list[str]:
     """Latency, throughput, size, memory, quality."""
     rows = [
@@ -85,7 +107,8 @@ def measured_lines(found: Measured) -> list[str]:
     ]
     if found.quality is not None:
         rows.append(("quality", score(found.quality)))
-    return [found.file_name, *aligned(rows), *place(found)]
+    disturbed = disturbances(found.latency.busy, Load())
+    return [found.file_name, *aligned(rows), *disturbed, *place(found)]
 
 
 def comparison_lines(found: Comparison) -> list[str]:
@@ -115,7 +138,7 @@ def comparison_lines(found: Comparison) -> list[str]:
         )
         rows.append(("disagreement", wording.share(quality.disagreement)))
         rows.append(("", quality.meaning))
-    return [*aligned(rows), *place(found)]
+    return [*aligned(rows), *disturbances(timing.busy, timing.load), *place(found)]
 
 
 def latency(one: Latency) -> str:
@@ -134,12 +157,19 @@ def score(quality: Quality) -> str:
 
 def place(found: Measured | Comparison) -> list[str]:
     """Where it was measured."""
-    target = found.target
-    version = found.environment.runtimes.get(target.runtime, "")
-    threads = wording.counted(target.threads, "thread")
     fed = "; generated inputs" if found.generated else ""
-    where = f"on {target.runtime} {version}, {threads}, batch {target.batch}"
-    return [f"{where}; {found.environment.cpu}{fed}"]
+    where = [where_ran(found.target, found.environment)]
+    if isinstance(found, Comparison) and found.second_target != found.target:
+        second = where_ran(found.second_target, found.environment)
+        where = [f"A {where[0]}", f"B {second}"]
+    return [*where[:-1], f"{where[-1]}; {found.environment.cpu}{fed}"]
+
+
+def where_ran(target: Target, environment: Environment) -> str:
+    """A runtime with its version and options, threads and batch."""
+    version = environment.runtimes.get(target.runtime, "")
+    runtime, *rest = in_words(target).split(", ")
+    return ", ".join([f"on {runtime} {version}", *rest, f"batch {target.batch}"])
 
 
 def shape(sizes: Iterable[object]) -> str:

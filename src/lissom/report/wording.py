@@ -4,19 +4,23 @@ A number that was not measured is written as a dash. Drops are written in points
 0.01 of the score, so that a drop of one point never reads as one percent of something else.
 """
 
+import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from lissom.search.units import format_bytes
 
 __all__ = [
     "DASH",
+    "MINUS",
     "TIMES",
     "bounds",
     "counted",
     "drop_points",
     "interval_points",
     "interval_times",
+    "json_text",
     "large",
     "listed",
     "milliseconds",
@@ -41,6 +45,23 @@ _INVISIBLE = re.compile(
 def visible(text: str) -> str:
     r"""Replace every character that acts instead of showing by its escape, such as `\x1b`."""
     return _INVISIBLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def json_text(value: Any) -> str:
+    """Write JSON for people and for programs, in which no character acts: those are escaped.
+
+    Raises:
+        ValueError: it holds a NaN or an infinity, which JSON cannot say.
+    """
+    # Such characters stand in strings only, where JSON reads an escape as the character; half of
+    # a pair of surrogates, as in a file's name that is not text, is no character to most readers.
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return _INVISIBLE.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    shown = json.dumps(found[0])[1:-1]
+    return "\\" + shown if "\ud800" <= found[0] <= "\udfff" else shown
 
 
 def milliseconds(value: float | None) -> str:

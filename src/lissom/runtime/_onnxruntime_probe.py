@@ -15,28 +15,24 @@ import numpy as np
 
 from lissom.errors import MeasurementError
 from lissom.graph import probe_models
-from lissom.runtime import rounds
+from lissom.runtime._probing import (
+    CONVOLUTION,
+    ENCODER,
+    GAIN,
+    HEAVY,
+    PRODUCTS,
+    Bench,
+    feeds_of,
+    named,
+    reduce_range,
+    weight_only,
+)
 from lissom.runtime.facts import Facts
 from lissom.runtime.onnxruntime import Runtime
-from lissom.runtime.protocol import Session
 from lissom.runtime.target import Target
 from lissom.store.hashing import Json
 
 __all__ = ["probe"]
-
-# (input, weight, groups): an encoder's products, one of a single row, then a 3x3, a pointwise and a
-# depthwise convolution of a small image network.
-_PRODUCTS: tuple[tuple[tuple[int, ...], tuple[int, ...], int], ...] = (
-    ((1, 128, 384), (384, 384), 1),
-    ((1, 128, 384), (384, 1536), 1),
-    ((1, 512), (512, 1024), 1),
-    ((1, 64, 28, 28), (64, 64, 3, 3), 1),
-    ((1, 128, 14, 14), (256, 128, 1, 1), 1),
-    ((1, 128, 28, 28), (128, 1, 3, 3), 128),
-)
-_ENCODER, _CONVOLUTION = _PRODUCTS[1], _PRODUCTS[3]
-_WEIGHT_ONLY = tuple((bits, block) for bits in (4, 8, 2) for block in (16, 32, 64, 128, 256))
-_GAIN = 1.05  # a probe's ratio below this is noise, not a gain
 
 
 def probe(*, folder: str) -> Json:
@@ -46,12 +42,15 @@ def probe(*, folder: str) -> Json:
     kinds = {name: bench.kind_of(name) for name in probe_models.OPERATORS}
     facts = Facts(
         activation=_activation(bench, notes),
-        reduce_range=_reduce_range(bench, notes),
+        reduce_range=reduce_range(bench, notes),
         integer_operators=frozenset(name for name, kind in kinds.items() if kind == "integer"),
         passthrough_operators=frozenset(n for n, kind in kinds.items() if kind == "passthrough"),
         absorbed_operators=frozenset(n for n, kind in kinds.items() if kind == "absorbed"),
-        weight_only=_weight_only(bench, notes),
+        weight_only=weight_only(bench, notes),
         dynamic_operators=_dynamic_operators(bench, notes),
+        float_answers=_float_answers(bench),
+        asymmetric_weights=_asymmetric_weights(bench),
+        precisions=_precisions(bench, notes),
         float16_compute=_float16_compute(bench, notes),
         slow_fusions=_slow_fusions(bench, notes),
         notes=tuple(notes),
@@ -59,32 +58,18 @@ def probe(*, folder: str) -> Json:
     return facts.to_json()
 
 
-class _Bench:
-    """Writes probe models, opens them, and compares their speed."""
+class _Bench(Bench):
+    """Says besides which operators of ONNX Runtime ran."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._runtime = Runtime()
-        self._written = 0
-
-    def open(self, model: bytes, *, profile: Path | None = None) -> Session:
-        """Open a model with one thread."""
-        self._written += 1
-        path = self._folder / f"{self._written}.onnx"
-        path.write_bytes(model)
-        return self._runtime.open(path, Target(), profile=profile)
+        super().__init__(folder, Runtime(), Target())
 
     def executed(self, model: bytes, feeds: Mapping[str, np.ndarray]) -> Counter[str]:
         """Which operators ran, after the runtime's fusions, and how often."""
-        profile = self._folder / "profile.json"
+        profile = self.folder / "profile.json"
         with self.open(model, profile=profile) as session:
             session.run(feeds)
-        return Counter(str(node["op_type"]) for node in self._runtime.node_times(profile))
-
-    def gain(self, first: bytes, second: bytes, feeds: Mapping[str, np.ndarray]) -> float:
-        """How many times faster the second model is than the first."""
-        with self.open(first) as one, self.open(second) as other:
-            return rounds.ratio(one, other, (feeds, feeds))
+        return Counter(str(node["op_type"]) for node in self.runtime.node_times(profile))
 
     def kind_of(self, op_type: str) -> str:
         """Say what an operator between Quantize- and DequantizeLinear becomes.
@@ -105,90 +90,83 @@ class _Bench:
         return "passthrough" if rest == {op_type} else "integer"
 
 
-def _feeds(shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-    return {"x": np.random.default_rng(0).standard_normal(shape).astype(np.float32)}
-
-
 def _activation(bench: _Bench, notes: list[str]) -> Literal["uint8", "int8"]:
     """Compare activations of both signs over all products; equal within noise means uint8."""
     logs = []
-    for shape, weight, groups in _PRODUCTS:
+    for shape, weight, groups in PRODUCTS:
         signed = probe_models.integer_product(shape, weight, "int8", groups)
         unsigned = probe_models.integer_product(shape, weight, "uint8", groups)
-        gain = bench.gain(signed, unsigned, _feeds(shape))
+        gain = bench.gain(signed, unsigned, feeds_of(shape))
         real = bench.gain(
-            probe_models.float_product(shape, weight, groups=groups), unsigned, _feeds(shape)
+            probe_models.float_product(shape, weight, groups=groups), unsigned, feeds_of(shape)
         )
         logs.append(math.log(gain))
         notes.append(
-            f"{_named(shape, weight)}: uint8 activations {gain:.2f} x as fast as int8, "
+            f"{named(shape, weight)}: uint8 activations {gain:.2f} x as fast as int8, "
             f"{real:.2f} x as fast as float32"
         )
-    return "int8" if math.exp(sum(logs) / len(logs)) < 1 / _GAIN else "uint8"
-
-
-def _reduce_range(bench: _Bench, notes: list[str]) -> bool:
-    model, feeds, exact = probe_models.saturating_product()
-    with bench.open(model) as session:
-        found = session.run(feeds)["y"]
-    wrong = bool(np.any(found != exact))
-    if wrong:
-        notes.append("8-bit products saturate here: weights are kept in 7 bits")
-    return wrong
-
-
-def _weight_only(bench: _Bench, notes: list[str]) -> tuple[tuple[int, int], ...]:
-    shape, (inner, features), _ = _ENCODER
-    usable = []
-    for bits, block_size in _WEIGHT_ONLY:
-        model = probe_models.packed_product(shape, features, bits, block_size)
-        try:
-            with bench.open(model) as session:
-                finite = bool(np.isfinite(session.run(_feeds(shape))["y"]).all())
-        except MeasurementError:
-            continue
-        if finite:
-            usable.append((bits, block_size))
-    for bits in sorted({bits for bits, _ in usable}):
-        block_size = min((b for n, b in usable if n == bits), key=lambda block: abs(block - 32))
-        for rows in (shape, (1, inner)):
-            gain = bench.gain(
-                probe_models.float_product(rows, (inner, features)),
-                probe_models.packed_product(rows, features, bits, block_size),
-                _feeds(rows),
-            )
-            notes.append(
-                f"weights packed in {bits} bits, blocks of {block_size}, "
-                f"{_named(rows, (inner, features))}: {gain:.2f} x as fast as float32"
-            )
-    return tuple(usable)
+    return "int8" if math.exp(sum(logs) / len(logs)) < 1 / GAIN else "uint8"
 
 
 def _dynamic_operators(bench: _Bench, notes: list[str]) -> frozenset[str]:
     faster = set[str]()
-    for names, (shape, weight, _) in ((("Gemm", "MatMul"), _ENCODER), (("Conv",), _CONVOLUTION)):
+    for names, (shape, weight, _) in ((("Gemm", "MatMul"), ENCODER), (("Conv",), CONVOLUTION)):
         gain = bench.gain(
             probe_models.float_product(shape, weight),
             probe_models.dynamic_product(shape, weight),
-            _feeds(shape),
+            feeds_of(shape),
         )
         notes.append(
             f"{' and '.join(names)} quantized at run time: {gain:.2f} x as fast as float32"
         )
-        if gain > _GAIN:
+        if gain > GAIN:
             faster.update(names)
     return frozenset(faster)
 
 
+def _float_answers(bench: _Bench) -> frozenset[str]:
+    """Products whose integer kernel also answers in float: then nothing is converted behind it."""
+    found = set[str]()
+    for name in HEAVY:
+        model, feeds = probe_models.quantized_operator(name, "uint8", rounded=False)
+        ran = bench.executed(model, feeds)
+        if not ran["DequantizeLinear"] and not ran[name]:
+            found.add(name)
+    return frozenset(found)
+
+
+def _asymmetric_weights(bench: _Bench) -> bool:
+    shape, weight, _ = CONVOLUTION
+    model = probe_models.integer_product(shape, weight, "uint8", zero=3)
+    return not bench.executed(model, feeds_of(shape))["Conv"]
+
+
+def _precisions(
+    bench: _Bench, notes: list[str]
+) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    """See whether float products can be had in bfloat16: processors of ARM have the kernel."""
+    options = (("mlas.enable_gemm_fastmath_arm64_bfloat16", "1"),)
+    narrow = Target(options=options)
+    shape, weight, _ = ENCODER
+    model, feeds = probe_models.float_product(shape, weight), feeds_of(shape)
+    with bench.open(model) as one, bench.open(model, target=narrow) as other:
+        same = np.array_equal(one.run(feeds)["y"], other.run(feeds)["y"])
+    if same:
+        return ()
+    gain = bench.gain(model, model, feeds, narrow)
+    notes.append(f"arithmetic in bfloat16: {gain:.2f} x as fast as float32 (MatMul)")
+    return (("bf16", options),) if gain > GAIN else ()
+
+
 def _float16_compute(bench: _Bench, notes: list[str]) -> bool:
     gains = []
-    for shape, weight, _ in (_ENCODER, _CONVOLUTION):
+    for shape, weight, _ in (ENCODER, CONVOLUTION):
         try:
             gains.append(
                 bench.gain(
                     probe_models.float_product(shape, weight),
                     probe_models.float_product(shape, weight, "float16"),
-                    _feeds(shape),
+                    feeds_of(shape),
                 )
             )
         except MeasurementError:
@@ -199,22 +177,17 @@ def _float16_compute(bench: _Bench, notes: list[str]) -> bool:
         + ", ".join(f"{gain:.2f}" for gain in gains)
         + " x as fast as float32 (MatMul, Conv)"
     )
-    return min(gains) > _GAIN
+    return min(gains) > GAIN
 
 
 def _slow_fusions(bench: _Bench, notes: list[str]) -> tuple[str, ...]:
     """See whether the fusion of Add and LayerNormalization is slower than the two apart."""
     shape = (1, 128, 384)
-    feeds = {"x": _feeds(shape)["x"], "x2": _feeds(shape)["x"] + np.float32(1)}
+    feeds = {"x": feeds_of(shape)["x"], "x2": feeds_of(shape)["x"] + np.float32(1)}
     gain = bench.gain(
         probe_models.float_residual_norm("Add", shape),
         probe_models.float_residual_norm("Sum", shape),
         feeds,
     )
     notes.append(f"Sum before LayerNormalization: {gain:.2f} x as fast as Add, which is fused")
-    return ("SkipLayerNormFusion",) if gain > _GAIN else ()
-
-
-def _named(shape: tuple[int, ...], weight: tuple[int, ...]) -> str:
-    kind = "MatMul" if len(weight) == 2 else "Conv"
-    return f"{kind} {'x'.join(map(str, shape))} * {'x'.join(map(str, weight))}"
+    return ("SkipLayerNormFusion",) if gain > GAIN else ()

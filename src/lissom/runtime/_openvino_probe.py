@@ -5,6 +5,7 @@ an operator became is read from the runtime's own profile, which names the preci
 All of it with arithmetic in float32, which is what Lissom asks for unless told otherwise.
 """
 
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -13,26 +14,26 @@ import numpy as np
 
 from lissom.errors import MeasurementError
 from lissom.graph import probe_models
-from lissom.runtime import rounds
+from lissom.runtime._probing import (
+    CONVOLUTION,
+    ENCODER,
+    GAIN,
+    HEAVY,
+    PRODUCTS,
+    Bench,
+    feeds_of,
+    named,
+    reduce_range,
+    weight_only,
+)
 from lissom.runtime.facts import Facts
 from lissom.runtime.openvino import Runtime
-from lissom.runtime.protocol import Session
 from lissom.runtime.target import Target
 from lissom.store.hashing import Json
 
 __all__ = ["probe"]
 
-# (input, weight, groups): as for every runtime, products of an encoder and of an image network.
-_PRODUCTS: tuple[tuple[tuple[int, ...], tuple[int, ...], int], ...] = (
-    ((1, 128, 384), (384, 384), 1),
-    ((1, 128, 384), (384, 1536), 1),
-    ((1, 512), (512, 1024), 1),
-    ((1, 64, 28, 28), (64, 64, 3, 3), 1),
-    ((1, 128, 14, 14), (256, 128, 1, 1), 1),
-    ((1, 128, 28, 28), (128, 1, 3, 3), 128),
-)
-_ENCODER, _CONVOLUTION = _PRODUCTS[1], _PRODUCTS[3]
-_WEIGHT_ONLY = tuple((bits, block) for bits in (4, 8, 2) for block in (16, 32, 64, 128, 256))
+_HINT = "INFERENCE_PRECISION_HINT"
 _INTEGERS = frozenset({"u8", "i8"})
 _AROUND = frozenset({"Subgraph", "FakeQuantize", "Reorder", "Convert", "PowerStatic", "Subtract"})
 """What OpenVINO calls the kernels that convert between float and integers."""
@@ -44,8 +45,6 @@ _MOVING = frozenset(
     }
 )
 """Operators of ONNX that give no value that was not in their input."""
-_GAIN = 1.05  # a probe's ratio below this is noise, not a gain
-
 Ran = list[tuple[str, str]]
 """Operator and precision of each kernel that ran, in OpenVINO's names."""
 
@@ -58,12 +57,15 @@ def probe(*, folder: str) -> Json:
     kinds = {name: bench.kind_of(name, activation) for name in probe_models.OPERATORS}
     facts = Facts(
         activation=activation,
-        reduce_range=_reduce_range(bench, notes),
+        reduce_range=reduce_range(bench, notes),
         integer_operators=frozenset(name for name, kind in kinds.items() if kind == "integer"),
         passthrough_operators=frozenset(n for n, kind in kinds.items() if kind == "passthrough"),
         absorbed_operators=frozenset(n for n, kind in kinds.items() if kind == "absorbed"),
-        weight_only=_weight_only(bench, notes),
+        weight_only=weight_only(bench, notes),
         dynamic_operators=_dynamic_operators(bench, notes),
+        float_answers=_float_answers(bench, activation),
+        asymmetric_weights=_asymmetric_weights(bench),
+        precisions=_precisions(bench, notes),
         float16_compute=_float16_compute(bench, notes),
         slow_fusions=(),  # there is no operator of ours that OpenVINO would have fused itself
         notes=tuple(notes),
@@ -71,36 +73,21 @@ def probe(*, folder: str) -> Json:
     return facts.to_json()
 
 
-class _Bench:
-    """Writes probe models, opens them, and compares their speed."""
+class _Bench(Bench):
+    """Says besides which kernels of OpenVINO ran."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._runtime = Runtime()
-        self._written = 0
+        super().__init__(folder, Runtime(), _target("f32"))
 
-    def open(self, model: bytes, *, precision: str = "f32", profile: Path | None = None) -> Session:
-        """Open a model with one thread."""
-        self._written += 1
-        path = self._folder / f"{self._written}.onnx"
-        path.write_bytes(model)
-        target = Target(runtime="openvino", options=(("INFERENCE_PRECISION_HINT", precision),))
-        return self._runtime.open(path, target, profile=profile)
-
-    def executed(self, model: bytes, feeds: Mapping[str, np.ndarray]) -> Ran:
+    def executed(
+        self, model: bytes, feeds: Mapping[str, np.ndarray], target: Target | None = None
+    ) -> Ran:
         """Which kernels ran, after the runtime's fusions, and in which precision."""
-        profile = self._folder / "profile.json"
-        with self.open(model, profile=profile) as session:
+        profile = self.folder / "profile.json"
+        with self.open(model, target=target, profile=profile) as session:
             session.time(feeds, 1)
-        ran = (str(node["op_type"]) for node in self._runtime.node_times(profile))
+        ran = (str(node["op_type"]) for node in self.runtime.node_times(profile))
         return [(kind, precision) for kind, _, precision in (name.partition(" ") for name in ran)]
-
-    def gain(
-        self, first: bytes, second: bytes, feeds: Mapping[str, np.ndarray], precision: str = "f32"
-    ) -> float:
-        """How many times faster the second model, in this precision, is than the first in f32."""
-        with self.open(first) as one, self.open(second, precision=precision) as other:
-            return rounds.ratio(one, other, (feeds, feeds))
 
     def kind_of(self, op_type: str, activation: str) -> str:
         """Say what an operator between Quantize- and DequantizeLinear becomes.
@@ -128,10 +115,6 @@ class _Bench:
         return "integer" if len(feeds) > 1 else "float"
 
 
-def _feeds(shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-    return {"x": np.random.default_rng(0).standard_normal(shape).astype(np.float32)}
-
-
 def _activation(bench: _Bench, notes: list[str]) -> Literal["uint8", "int8"]:
     """See whether products take uint8 with any zero point, which is what the methods write.
 
@@ -139,88 +122,91 @@ def _activation(bench: _Bench, notes: list[str]) -> Literal["uint8", "int8"]:
     OpenVINO computes the whole layer in float32.
     """
     unsigned = 0
-    for shape, weight, groups in _PRODUCTS:
+    for shape, weight, groups in PRODUCTS:
         model = probe_models.integer_product(shape, weight, "uint8", groups)
-        own = [p for kind, p in bench.executed(model, _feeds(shape)) if kind not in _AROUND]
+        own = [p for kind, p in bench.executed(model, feeds_of(shape)) if kind not in _AROUND]
         unsigned += bool(own) and _INTEGERS.issuperset(own)
         real = probe_models.float_product(shape, weight, groups=groups)
-        quick = bench.gain(real, model, _feeds(shape))
-        brief = bench.gain(real, real, _feeds(shape), "bf16")
-        notes.append(
-            f"{_named(shape, weight)}: uint8 activations {quick:.2f} x as fast as float32, "
-            f"bfloat16 {brief:.2f} x"
-        )
-    return "uint8" if 2 * unsigned > len(_PRODUCTS) else "int8"
-
-
-def _reduce_range(bench: _Bench, notes: list[str]) -> bool:
-    model, feeds, exact = probe_models.saturating_product()
-    with bench.open(model) as session:
-        found = session.run(feeds)["y"]
-    wrong = bool(np.any(found != exact))
-    if wrong:
-        notes.append("8-bit products saturate here: weights are kept in 7 bits")
-    return wrong
-
-
-def _weight_only(bench: _Bench, notes: list[str]) -> tuple[tuple[int, int], ...]:
-    shape, (inner, features), _ = _ENCODER
-    usable = []
-    for bits, block_size in _WEIGHT_ONLY:
-        model = probe_models.packed_product(shape, features, bits, block_size)
-        try:
-            with bench.open(model) as session:
-                finite = bool(np.isfinite(session.run(_feeds(shape))["y"]).all())
-        except MeasurementError:
-            continue
-        if finite:
-            usable.append((bits, block_size))
-    for bits in sorted({bits for bits, _ in usable}):
-        block_size = min((b for n, b in usable if n == bits), key=lambda block: abs(block - 32))
-        for rows in (shape, (1, inner)):
-            gain = bench.gain(
-                probe_models.float_product(rows, (inner, features)),
-                probe_models.packed_product(rows, features, bits, block_size),
-                _feeds(rows),
-            )
-            notes.append(
-                f"weights packed in {bits} bits, blocks of {block_size}, "
-                f"{_named(rows, (inner, features))}: {gain:.2f} x as fast as float32"
-            )
-    return tuple(usable)
+        quick = bench.gain(real, model, feeds_of(shape))
+        notes.append(f"{named(shape, weight)}: uint8 activations {quick:.2f} x as fast as float32")
+    return "uint8" if 2 * unsigned > len(PRODUCTS) else "int8"
 
 
 def _dynamic_operators(bench: _Bench, notes: list[str]) -> frozenset[str]:
     faster = set[str]()
-    for names, (shape, weight, _) in ((("Gemm", "MatMul"), _ENCODER), (("Conv",), _CONVOLUTION)):
+    for names, (shape, weight, _) in ((("Gemm", "MatMul"), ENCODER), (("Conv",), CONVOLUTION)):
         model = probe_models.dynamic_product(shape, weight)
         integer = any(
             kind in {"Convolution", "FullyConnected", "MatMul"} and precision in _INTEGERS
-            for kind, precision in bench.executed(model, _feeds(shape))
+            for kind, precision in bench.executed(model, feeds_of(shape))
         )
-        gain = bench.gain(probe_models.float_product(shape, weight), model, _feeds(shape))
+        gain = bench.gain(probe_models.float_product(shape, weight), model, feeds_of(shape))
         how = "in integers" if integer else "but multiplied in float"
         notes.append(
             f"{' and '.join(names)} quantized at run time, {how}: {gain:.2f} x as fast as float32"
         )
-        if integer and gain > _GAIN:
+        if integer and gain > GAIN:
             faster.update(names)
     return frozenset(faster)
 
 
+def _float_answers(bench: _Bench, activation: str) -> frozenset[str]:
+    """Products whose integer kernel also answers in float: then nothing is converted behind it."""
+    found = set[str]()
+    for name in HEAVY:
+        model, feeds = probe_models.quantized_operator(name, activation, rounded=False)
+        own = [precision for kind, precision in bench.executed(model, feeds) if kind not in _AROUND]
+        if own and _INTEGERS.issuperset(own):
+            found.add(name)
+    return frozenset(found)
+
+
+def _asymmetric_weights(bench: _Bench) -> bool:
+    shape, weight, _ = CONVOLUTION
+    model = probe_models.integer_product(shape, weight, "uint8", zero=3)
+    ran = bench.executed(model, feeds_of(shape))
+    own = [precision for kind, precision in ran if kind not in _AROUND]
+    return bool(own) and _INTEGERS.issuperset(own)
+
+
+def _precisions(
+    bench: _Bench, notes: list[str]
+) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    """Narrower arithmetic of float products: that which really runs when asked for, and gains."""
+    found = []
+    for precision, words in (("bf16", "bfloat16"), ("f16", "float16")):
+        target = _target(precision)
+        gains = []
+        for shape, weight, groups in PRODUCTS:
+            model, feeds = probe_models.float_product(shape, weight, groups=groups), feeds_of(shape)
+            if any(ran == precision for _, ran in bench.executed(model, feeds, target)):
+                gains.append(bench.gain(model, model, feeds, target))
+        if not gains:
+            notes.append(f"float operators in {words}: not available")
+            continue
+        middle = statistics.median(gains)
+        notes.append(
+            f"float operators in {words}: {min(gains):.2f} to {max(gains):.2f} x as fast as "
+            f"float32, {len(gains)} of {len(PRODUCTS)} products"
+        )
+        if middle > GAIN:
+            found.append((precision, ((_HINT, precision),)))
+    return tuple(found)
+
+
+def _target(precision: str) -> Target:
+    """One thread, with float operators in this precision."""
+    return Target(runtime="openvino", options=((_HINT, precision),))
+
+
 def _float16_compute(bench: _Bench, notes: list[str]) -> bool:
     """See whether a model in float16 runs so; by default it is widened to float32 at load."""
-    shape, weight, _ = _ENCODER
+    shape, weight, _ = ENCODER
     half = probe_models.float_product(shape, weight, "float16")
-    ran = bench.executed(half, _feeds(shape))
+    ran = bench.executed(half, feeds_of(shape))
     if not any(precision == "f16" for kind, precision in ran if kind not in _AROUND):
         notes.append("arithmetic in float16: widened to float32 at load")
         return False
-    gain = bench.gain(probe_models.float_product(shape, weight), half, _feeds(shape))
+    gain = bench.gain(probe_models.float_product(shape, weight), half, feeds_of(shape))
     notes.append(f"arithmetic in float16: {gain:.2f} x as fast as float32 (MatMul)")
-    return gain > _GAIN
-
-
-def _named(shape: tuple[int, ...], weight: tuple[int, ...]) -> str:
-    kind = "MatMul" if len(weight) == 2 else "Conv"
-    return f"{kind} {'x'.join(map(str, shape))} * {'x'.join(map(str, weight))}"
+    return gain > GAIN

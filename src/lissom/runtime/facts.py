@@ -30,7 +30,13 @@ class Facts:
         weight_only: (bits, block size) of constant matrices that run while packed (MatMulNBits).
         dynamic_operators: Operators with an integer kernel whose input is quantized at run time,
             and that is faster than the float one.
+        float_answers: Operators among the integer ones whose kernel can also answer in float, so
+            that their output is rounded only where a reader wants integers.
+        asymmetric_weights: Whether a convolution keeps its integer kernel if its weights have zero
+            points.
         float16_compute: Whether arithmetic in float16 is faster than in float32.
+        precisions: Narrower arithmetic of float operators that is faster here: a short name, and
+            the options of a target that ask for it. It costs accuracy: it is a choice of its own.
         slow_fusions: Names of the runtime's own fusions that cost more time than they save.
         notes: What was measured, in words for the report.
     """
@@ -43,6 +49,9 @@ class Facts:
     dynamic_operators: frozenset[str]
     float16_compute: bool
     absorbed_operators: frozenset[str] = frozenset()
+    float_answers: frozenset[str] = frozenset({"MatMul", "Gemm"})
+    asymmetric_weights: bool = True
+    precisions: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     slow_fusions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -66,6 +75,12 @@ class Facts:
             dynamic_operators=frozenset(value["dynamic_operators"]),
             float16_compute=value["float16_compute"],
             absorbed_operators=frozenset(value["absorbed_operators"]),
+            float_answers=frozenset(value["float_answers"]),
+            asymmetric_weights=value["asymmetric_weights"],
+            precisions=tuple(
+                (str(name), tuple((str(key), str(text)) for key, text in options))
+                for name, options in value["precisions"]
+            ),
             slow_fusions=tuple(value["slow_fusions"]),
             notes=tuple(value["notes"]),
         )

@@ -7,8 +7,7 @@ they must where other work shares the processor.
 
 import bisect
 import functools
-import importlib.metadata
-import importlib.util
+import importlib
 import json
 import os
 import re
@@ -26,12 +25,21 @@ from lissom.errors import MeasurementError, MissingExtra, OptionError
 from lissom.graph.model import Port
 from lissom.isolate.child import ChildLimits, call
 from lissom.runtime import processor
+from lissom.runtime._installed import is_installed, version_of
+from lissom.runtime._probing import kept_facts
 from lissom.runtime.facts import Facts
 from lissom.runtime.target import Target
 from lissom.store.hashing import Json
 from lissom.store.store import Store
 
-__all__ = ["OPTIONS", "OnnxRuntimeSession", "Runtime", "session_inputs", "write_optimized"]
+__all__ = [
+    "DEFAULTS",
+    "OPTIONS",
+    "OnnxRuntimeSession",
+    "Runtime",
+    "session_inputs",
+    "write_optimized",
+]
 
 _SWITCH = ("0", "1")
 _FATAL = 4  # of the library's severities: what it cannot do it also raises
@@ -54,10 +62,13 @@ OPTIONS: Mapping[str, tuple[str, ...] | None] = {
 They are ONNX Runtime's session configuration entries, under its own names.
 """
 
+DEFAULTS: Mapping[str, str] = {"session.intra_op.allow_spinning": "0"}
+"""What is set where the target says nothing: threads sleep between runs."""
+
 _ELEMENT_TYPES = {"float": "float32", "double": "float64"}
 _BODIES = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 _EXTERNAL_DATA_BYTES = 1_800_000_000
-_PROBE_LIMITS = ChildLimits(seconds=120.0)
+_PROBE_SECONDS = 120.0
 _OPTIMIZE_LIMITS = ChildLimits(seconds=900.0)
 
 
@@ -66,18 +77,15 @@ class Runtime:
     """ONNX Runtime with its own processor kernels. See `protocol.Runtime`."""
 
     name: ClassVar[str] = "onnxruntime"
+    defaults: ClassVar[Mapping[str, str]] = DEFAULTS
 
     def version(self) -> str:
         """The installed version, read without importing the library."""
-        try:
-            return importlib.metadata.version("onnxruntime")
-        except importlib.metadata.PackageNotFoundError:
-            # Builds for other devices have another name on the index and the same one to import.
-            return str(_library().__version__)
+        return version_of("onnxruntime", _library)
 
     def available(self) -> bool:
         """Whether the library is installed."""
-        return importlib.util.find_spec("onnxruntime") is not None
+        return is_installed("onnxruntime")
 
     def open(
         self, path: Path, target: Target, *, profile: Path | None = None
@@ -87,20 +95,8 @@ class Runtime:
 
     def facts(self, store: Store) -> Facts:
         """Measure once per processor and version, in a child, and keep it. See the protocol."""
-        here = processor.current()
-        inputs = {"version": self.version(), "processor": here.fingerprint, "probe": 3}
-
-        def compute() -> Json:
-            cpus = _one_cpu()
-            limits = ChildLimits(seconds=_PROBE_LIMITS.seconds, cpus=cpus)
-            with store.scratch() as folder:
-                return call(
-                    "lissom.runtime._onnxruntime_probe:probe",
-                    {"folder": str(folder.resolve())},
-                    limits=limits,
-                )
-
-        return Facts.from_json(store.remember("onnxruntime facts", inputs, compute))
+        entry = "lissom.runtime._onnxruntime_probe:probe"
+        return kept_facts(self, entry, store, probe=5, seconds=_PROBE_SECONDS)
 
     def optimize(self, source: Path, out: Path, target: Target) -> tuple[str, ...]:
         """Fuse GELU and layer normalization offline. See the protocol.
@@ -337,8 +333,7 @@ def _session_options(library: ModuleType, target: Target) -> Any:
     options.execution_mode = library.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = library.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = _FATAL
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    for name, value in target.options:
+    for name, value in {**DEFAULTS, **dict(target.options)}.items():
         if name not in OPTIONS:
             known = ", ".join(sorted(OPTIONS))
             raise OptionError(f"onnxruntime has no option {name!r}; choose from: {known}")
@@ -380,9 +375,3 @@ def _type_name(text: str) -> str:
     if outer in ("seq", "optional"):
         return f"{'sequence' if outer == 'seq' else outer}({_type_name(rest.removesuffix(')'))})"
     return text
-
-
-def _one_cpu() -> tuple[int, ...] | None:
-    if not hasattr(os, "sched_getaffinity"):
-        return None
-    return (max(os.sched_getaffinity(0)),)

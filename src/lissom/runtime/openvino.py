@@ -11,13 +11,12 @@ that does not fit is refused), float64 is computed in float32, strings crash it 
 """
 
 import functools
-import importlib.metadata
-import importlib.util
 import json
-import os
 import re
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, ClassVar, NoReturn, Self, final
@@ -26,8 +25,8 @@ import numpy as np
 
 from lissom.errors import MeasurementError, MissingExtra, OptionError
 from lissom.graph.model import Port
-from lissom.isolate.child import ChildLimits, call
-from lissom.runtime import processor
+from lissom.runtime._installed import is_installed, version_of
+from lissom.runtime._probing import kept_facts
 from lissom.runtime.facts import Facts
 from lissom.runtime.target import Target
 from lissom.store.hashing import Json
@@ -71,7 +70,8 @@ _TYPES = {
 _NARROWED = frozenset({"int64", "uint64", "uint32"})  # computed as int32
 _SINK = re.compile(r"/sink_port_\d+$")
 _FAILURES = (RuntimeError, ValueError, TypeError, NotImplementedError, IndexError, OverflowError)
-_PROBE_LIMITS = ChildLimits(seconds=180.0)
+_PROBE_SECONDS = 180.0
+_TELEMETRY = "openvino_telemetry"
 
 
 @final
@@ -79,18 +79,15 @@ class Runtime:
     """OpenVINO with its processor plugin. See `protocol.Runtime`."""
 
     name: ClassVar[str] = "openvino"
+    defaults: ClassVar[Mapping[str, str]] = DEFAULTS
 
     def version(self) -> str:
         """The installed version, read without importing the library."""
-        try:
-            return importlib.metadata.version("openvino")
-        except importlib.metadata.PackageNotFoundError:
-            # Nightly builds have another name on the index and the same one to import.
-            return str(_library().__version__)
+        return version_of("openvino", _library)
 
     def available(self) -> bool:
         """Whether the library is installed."""
-        return importlib.util.find_spec("openvino") is not None
+        return is_installed("openvino")
 
     def open(self, path: Path, target: Target, *, profile: Path | None = None) -> "OpenVinoSession":
         """Load a model in this process. See `protocol.Runtime.open`."""
@@ -102,19 +99,8 @@ class Runtime:
         The facts hold for arithmetic in float32: in bfloat16 the float kernels are faster, and the
         integer ones gain less.
         """
-        here = processor.current()
-        inputs = {"version": self.version(), "processor": here.fingerprint, "probe": 1}
-
-        def compute() -> Json:
-            limits = ChildLimits(seconds=_PROBE_LIMITS.seconds, cpus=_one_cpu())
-            with store.scratch() as folder:
-                return call(
-                    "lissom.runtime._openvino_probe:probe",
-                    {"folder": str(folder.resolve())},
-                    limits=limits,
-                )
-
-        return Facts.from_json(store.remember("openvino facts", inputs, compute))
+        entry = "lissom.runtime._openvino_probe:probe"
+        return kept_facts(self, entry, store, probe=3, seconds=_PROBE_SECONDS)
 
     def optimize(self, source: Path, out: Path, target: Target) -> tuple[str, ...]:
         """Fuse nothing: OpenVINO does it at each load, and writes only its own format."""
@@ -294,13 +280,30 @@ def _settings(target: Target) -> dict[str, str]:
 
 def _library() -> ModuleType:
     try:
-        import openvino
+        with _silent():
+            import openvino
     except ImportError as error:
         raise MissingExtra(
             f'OpenVINO cannot be imported: {error}; install it: pip install "lissom[openvino]"'
         ) from error
     library: ModuleType = openvino
     return library
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Hide OpenVINO's telemetry while it is imported: it tells Intel so, and leaves files at home.
+
+    Without the package that does it, OpenVINO goes on by itself; no setting turns it off.
+    """
+    if _TELEMETRY in sys.modules:
+        yield  # whoever imported it before us decided
+        return
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # Python's way to refuse an import
+    try:
+        yield
+    finally:
+        del sys.modules[_TELEMETRY]
 
 
 @functools.cache
@@ -344,12 +347,6 @@ def _precision(exec_type: str) -> str:
     """The precision at the end of a kernel's name; "I8" is what OpenVINO calls uint8 there."""
     last = exec_type.rpartition("_")[2]
     return {"I8": "u8"}.get(last, last)
-
-
-def _one_cpu() -> tuple[int, ...] | None:
-    if not hasattr(os, "sched_getaffinity"):
-        return None
-    return (max(os.sched_getaffinity(0)),)
 
 
 def _refuse(what: str, error: Exception, path: Path | None = None) -> NoReturn:

@@ -64,6 +64,8 @@ class Runtime(Protocol):
     """A runtime, loaded or not: cheap to make."""
 
     name: ClassVar[str]
+    defaults: ClassVar[Mapping[str, str]]
+    """What is set where a target says nothing, by the names of its options."""
 
     def version(self) -> str:
         """The library's version.

@@ -2,14 +2,16 @@
 
 import importlib
 import pkgutil
+from dataclasses import replace
 from pathlib import Path
 
 from lissom.errors import OptionError
 from lissom.runtime.protocol import Runtime
+from lissom.runtime.target import Target
 
-__all__ = ["OWN", "load", "runtimes"]
+__all__ = ["OWN", "load", "runtimes", "stated"]
 
-OWN = frozenset({"facts", "processor", "protocol", "registry", "rounds", "target"})
+OWN = frozenset({"cores", "facts", "processor", "protocol", "registry", "rounds", "target"})
 """The room's own modules, which are not runtimes; nor are those with a leading underscore."""
 
 
@@ -31,3 +33,13 @@ def load(name: str) -> Runtime:
     module = importlib.import_module(f"lissom.runtime.{name}")
     runtime: Runtime = module.Runtime()
     return runtime
+
+
+def stated(target: Target) -> Target:
+    """The target with every setting that the runtime would take by itself written out.
+
+    Raises:
+        OptionError: there is no such runtime.
+    """
+    settings = {**load(target.runtime).defaults, **dict(target.options)}
+    return replace(target, options=tuple(settings.items()))

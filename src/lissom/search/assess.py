@@ -22,10 +22,11 @@ from lissom.errors import (
 from lissom.measure import environment
 from lissom.measure.latency import Latency, Timing, compare_latency, time_model
 from lissom.measure.memory import peak_memory
-from lissom.measure.parity import parity
+from lissom.measure.parity import Parity, parity
 from lissom.measure.profile import operator_times
 from lissom.measure.quality import Quality, judge
 from lissom.recipe import Recipe
+from lissom.runtime.target import Target
 from lissom.search import record
 from lissom.search.build import Built, count_macs, placed
 from lissom.search.candidate import ORIGINAL, Candidate, OperatorTime
@@ -35,12 +36,21 @@ from lissom.search.progress import Stage
 from lissom.search.proposals import Proposal
 from lissom.store.hashing import sha256_arrays
 
-__all__ = ["assess", "assess_original", "explained", "failed", "recall", "unmeasured_original"]
+__all__ = [
+    "assess",
+    "assess_original",
+    "explained",
+    "failed",
+    "recall",
+    "target_of",
+    "unmeasured_original",
+]
 
 KIND: Final = "candidate"
 SECONDS: Final = 2.0  # of timing, at most; it ends earlier when the ratio is known to 1%
 WIDE: Final = 0.2  # an interval that says too little, relative to the speedup
 ATTEMPTS: Final = 3
+UNLIKE: Final = frozenset({"goal", "limits", "places", "recipe"})  # of runs that share candidates
 KEPT: Final = (MethodError, MeasurementError, ModelError)  # it would fail again
 
 Tell = Callable[[Stage], None]
@@ -48,11 +58,17 @@ Tell = Callable[[Stage], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
-    """What is asked of one file: the file, its hash, and where it runs."""
+    """What is asked of one file: the file, its hash, where it runs if not where the run does."""
 
     path: Path
     sha256: str
     opened: Opened
+    place: Target | None = None
+
+    @property
+    def target(self) -> Target:
+        """Where it runs."""
+        return self.place or self.opened.target
 
     def inputs(self) -> dict[str, Any]:
         """What every measurement on this machine depends on."""
@@ -60,7 +76,8 @@ class Numbers:
             "model": self.sha256,
             "original": self.opened.facts.sha256,
             "feed": sha256_arrays(dict(self.opened.feed)),
-            "target": self.opened.target.to_json(),
+            "target": self.target.to_json(),
+            "against": self.opened.target.to_json(),
             "environment": environment.current().fingerprint,
         }
 
@@ -74,7 +91,12 @@ class Numbers:
         value = self.remembered(
             "latency",
             lambda: time_model(
-                self.path, opened.feed, opened.target, opened.store, seconds=SECONDS
+                self.path,
+                opened.feed,
+                self.target,
+                opened.store,
+                seconds=SECONDS,
+                quiet=opened.quiet,
             ).to_json(),
         )
         return Latency.from_json(value)
@@ -94,15 +116,39 @@ class Numbers:
         """Against the original, interleaved, once."""
         opened = self.opened
         return compare_latency(
-            opened.path, self.path, opened.feed, opened.target, seconds=SECONDS, store=opened.store
+            opened.path,
+            self.path,
+            opened.feed,
+            opened.target,
+            self.target,
+            seconds=SECONDS,
+            store=opened.store,
+            quiet=opened.quiet,
         )
+
+    def parity(self) -> Parity:
+        """How near its outputs are to the original's."""
+        opened = self.opened
+        given = {**self.inputs(), "checks": [sha256_arrays(dict(one)) for one in opened.checks]}
+
+        def compute() -> dict[str, Any]:
+            return parity(
+                opened.path,
+                self.path,
+                opened.checks,
+                opened.target,
+                opened.store,
+                other_target=self.target,
+            ).to_json()
+
+        return Parity.from_json(opened.store.remember("parity", given, compute))
 
     def memory_bytes(self) -> int:
         """Growth of peak resident memory."""
         opened = self.opened
         grown: int = self.remembered(
             "memory",
-            lambda: peak_memory(self.path, opened.feed, opened.target, opened.store),
+            lambda: peak_memory(self.path, opened.feed, self.target, opened.store),
         )
         return grown
 
@@ -111,7 +157,9 @@ class Numbers:
         opened = self.opened
 
         def compute() -> list[dict[str, Any]]:
-            nodes = operator_times(self.path, opened.feed, opened.target, opened.store)
+            nodes = operator_times(
+                self.path, opened.feed, self.target, opened.store, quiet=opened.quiet
+            )
             return [record.operator_to_json(one) for one in by_operator(nodes)]
 
         return tuple(
@@ -125,7 +173,13 @@ class Numbers:
             return None
         part = opened.samples.part("selection")
         return judge(
-            opened.path, self.path, opened.samples, part, by=job.judge, target=opened.target
+            opened.path,
+            self.path,
+            opened.samples,
+            part,
+            by=job.judge,
+            target=opened.target,
+            candidate_target=self.target,
         )
 
 
@@ -206,9 +260,10 @@ def assess(job: Job, proposal: Proposal, built: Built, tell: Tell) -> Candidate:
     opened = job.opened
     started = time.monotonic()
     with placed(opened.store, built.file, built.data_file) as path:
-        numbers = Numbers(path=path, sha256=built.file.sha256, opened=opened)
+        target = target_of(job, proposal)
+        numbers = Numbers(path=path, sha256=built.file.sha256, opened=opened, place=target)
         tell("verify")
-        same = parity(opened.path, path, opened.checks, opened.target, opened.store)
+        same = numbers.parity()
         tell("latency")
         timing = numbers.timing()
         tell("memory")
@@ -248,10 +303,10 @@ def failed(
 def skeleton(job: Job, proposal: Proposal, built: Built | None) -> Candidate:
     """What is known of a candidate before it is measured."""
     bare = Candidate(
-        name=proposal.recipe.name,
+        name=proposal.name,
         title=proposal.title,
         recipe=proposal.recipe,
-        target=job.opened.target,
+        target=target_of(job, proposal),
     )
     if built is None:
         return bare
@@ -266,6 +321,11 @@ def skeleton(job: Job, proposal: Proposal, built: Built | None) -> Candidate:
         macs=built.macs,
         parameters=built.parameters,
     )
+
+
+def target_of(job: Job, proposal: Proposal) -> Target:
+    """Where a candidate runs."""
+    return job.opened.target if proposal.place is None else proposal.place.target
 
 
 def finite(error: float) -> float | None:
@@ -292,8 +352,10 @@ def inputs(job: Job, proposal: Proposal) -> dict[str, Any]:
     opened = job.opened
     identity = job.identity()
     return {
-        **{key: identity[key] for key in identity if key not in {"goal", "limits", "recipe"}},
+        **{key: identity[key] for key in identity if key not in UNLIKE},
+        "name": proposal.name,
         "title": proposal.title,
+        "place": target_of(job, proposal).to_json(),
         "steps": proposal.recipe.to_json(),
         "feed": sha256_arrays(dict(opened.feed)),
         "environment": environment.current().fingerprint,
@@ -303,14 +365,13 @@ def inputs(job: Job, proposal: Proposal) -> dict[str, Any]:
 def explained(job: Job, candidate: Candidate, original: Candidate) -> Candidate:
     """Add time by operator, and sentences on what its arithmetic does not explain."""
     opened = job.opened
+    if candidate.file is None:
+        return candidate
     try:
-        if candidate.is_original:
-            numbers = Numbers(path=opened.path, sha256=candidate.sha256, opened=opened)
-            return replace(candidate, operators=numbers.operators())
-        if candidate.file is None:
-            return candidate
         with placed(opened.store, candidate.file, candidate.data_file) as path:
-            numbers = Numbers(path=path, sha256=candidate.sha256, opened=opened)
+            numbers = Numbers(
+                path=path, sha256=candidate.sha256, opened=opened, place=candidate.target
+            )
             operators = numbers.operators()
     except (ChildFailed, MeasurementError) as error:
         note = f"Time by operator could not be had: {' '.join(str(error).split())}"
@@ -318,4 +379,4 @@ def explained(job: Job, candidate: Candidate, original: Candidate) -> Candidate:
     interval = candidate.speedup_interval
     slower = interval is not None and interval[1] < 1
     words = remarks(original.operators, operators, slower=slower)
-    return replace(candidate, operators=operators, remarks=words)
+    return replace(candidate, operators=operators, remarks=(*candidate.remarks, *words))

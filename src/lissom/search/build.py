@@ -20,7 +20,8 @@ from lissom.methods.registry import create, load, values_of
 from lissom.recipe import Recipe, rebuild
 from lissom.runtime import registry
 from lissom.runtime.facts import Facts
-from lissom.search.candidate import StepRecord
+from lissom.runtime.target import Target
+from lissom.search.candidate import ORIGINAL, StepRecord
 from lissom.search.job import Job, Opened
 from lissom.store.refs import FileRef
 from lissom.store.store import Store
@@ -36,6 +37,7 @@ __all__ = [
     "placed",
     "provenance",
     "recall",
+    "unchanged",
 ]
 
 KIND: Final = "candidate.build"
@@ -102,7 +104,13 @@ class Built:
 
 
 def build(
-    job: Job, recipe: Recipe, facts: Facts, *, deadline: float | None, told: Callable[[str], None]
+    job: Job,
+    recipe: Recipe,
+    facts: Facts,
+    *,
+    target: Target | None = None,
+    deadline: float | None,
+    told: Callable[[str], None],
 ) -> Built:
     """Rebuild a candidate from the original and keep its file; from the store if done before.
 
@@ -110,6 +118,7 @@ def build(
         job: what the run works on.
         recipe: what to do.
         facts: of the runtime.
+        target: what the model is made for; None for the run's own.
         deadline: on `time.monotonic`'s clock; methods settle for what they have then.
         told: called with short lines of progress.
 
@@ -124,13 +133,9 @@ def build(
 
     def compute() -> dict[str, Any]:
         started = time.monotonic()
-        around = context(opened, facts, seed=job.seed, deadline=deadline, told=told)
+        around = context(opened, facts, target=target, seed=job.seed, deadline=deadline, told=told)
         model, plans = rebuild(recipe, opened.model, around)
-        with store.scratch() as folder:
-            save(model, folder / MODEL, metadata=provenance(opened, recipe))
-            file = store.put_file(folder / MODEL, ".onnx")
-            data = folder / DATA
-            data_file = store.put_file(data, ".data") if data.exists() else None
+        file, data_file = saved(model, job, provenance(opened, recipe, target))
         steps = tuple(
             step_record(step.method, step.parameters, plan)
             for step, plan in zip(recipe.steps, plans, strict=True)
@@ -146,26 +151,55 @@ def build(
         )
         return built.to_json()
 
-    return Built.from_json(store.remember(KIND, build_inputs(job, recipe, facts), compute))
+    return Built.from_json(store.remember(KIND, build_inputs(job, recipe, facts, target), compute))
 
 
-def recall(job: Job, recipe: Recipe, facts: Facts) -> Built | None:
+def unchanged(job: Job) -> Built:
+    """The original's own file, to be run in another place; made again if it is several files."""
+    opened = job.opened
+    if opened.facts.external:
+        recipe = Recipe(name=ORIGINAL, seed=job.seed)
+        file, data_file = saved(opened.model, job, provenance(opened, recipe))
+    else:
+        file, data_file = opened.store.put_file(opened.path, ".onnx"), None
+    return Built(
+        file=file,
+        data_file=data_file,
+        fingerprint=opened.model.fingerprint,
+        steps=(),
+        parameters=opened.model.parameters,
+        macs=count_macs(opened.model, opened),
+        seconds=0.0,
+    )
+
+
+def saved(model: Model, job: Job, metadata: Mapping[str, str]) -> tuple[FileRef, FileRef | None]:
+    """Put a model into the store: its file, and its external data where it has any."""
+    store = job.opened.store
+    with store.scratch() as folder:
+        save(model, folder / MODEL, metadata=metadata)
+        file = store.put_file(folder / MODEL, ".onnx")
+        data = folder / DATA
+        return file, store.put_file(data, ".data") if data.exists() else None
+
+
+def recall(job: Job, recipe: Recipe, facts: Facts, target: Target | None = None) -> Built | None:
     """The candidate's file if it was built before; None otherwise."""
     store = job.opened.store
-    found = store.get_json(store.key(KIND, build_inputs(job, recipe, facts)))
+    found = store.get_json(store.key(KIND, build_inputs(job, recipe, facts, target)))
     return None if found is None else Built.from_json(found)
 
 
-def build_inputs(job: Job, recipe: Recipe, facts: Facts) -> dict[str, Any]:
+def build_inputs(job: Job, recipe: Recipe, facts: Facts, target: Target | None) -> dict[str, Any]:
     """All that the bytes of a candidate depend on, as JSON."""
     opened = job.opened
     return {
         "model": opened.model.fingerprint,
         "recipe": recipe.to_json(),
-        "target": opened.target.to_json(),
+        "target": (target or opened.target).to_json(),
         "facts": facts.to_json(),
         "feed": {name: list(array.shape) for name, array in opened.feed.items()},
-        "provenance": provenance(opened, recipe),
+        "provenance": provenance(opened, recipe, target),
     }
 
 
@@ -173,6 +207,7 @@ def context(
     opened: Opened,
     facts: Facts,
     *,
+    target: Target | None = None,
     seed: int,
     deadline: float | None = None,
     told: Callable[[str], None] = lambda _: None,
@@ -182,7 +217,7 @@ def context(
         original=opened.model,
         store=opened.store,
         facts=facts,
-        target=opened.target,
+        target=target or opened.target,
         observe=observer(opened),
         seed=seed,
         deadline=deadline,
@@ -191,25 +226,30 @@ def context(
 
 
 def observer(opened: Opened) -> Observe | None:
-    """Evidence from the calibration part; None without samples."""
+    """Evidence from the calibration part; None without samples.
+
+    Always from the default runtime: whatever a model is made for, what is seen is the same, and a
+    recipe gives the same bytes again.
+    """
     samples = opened.samples
     if samples is None:
         return None
     part = samples.part("calibration")
 
     def answer(model: Model, needs: Mapping[Need, tuple[str, ...]]) -> Evidence:
-        return observe(model, samples, part, needs, opened.target)
+        return observe(model, samples, part, needs, registry.stated(Target()))
 
     return answer
 
 
-def provenance(opened: Opened, recipe: Recipe) -> dict[str, str]:
+def provenance(opened: Opened, recipe: Recipe, target: Target | None = None) -> dict[str, str]:
     """What a delivered file says of how it was made: no dates, no folders, no machine."""
+    runtime = (target or opened.target).runtime
     made = {
         "version": lissom.__version__,
         "original_sha256": opened.facts.sha256,
         "recipe": recipe.to_yaml(),
-        "runtime": f"{opened.target.runtime} {registry.load(opened.target.runtime).version()}",
+        "runtime": f"{runtime} {registry.load(runtime).version()}",
     }
     if opened.samples is not None and any(load(step.method).needs for step in recipe.steps):
         made["calibration"] = opened.samples.part("calibration").fingerprint
@@ -248,10 +288,15 @@ def count_macs(model: Model, opened: Opened, steps: Sequence[StepRecord] = ()) -
         try:
             found = shapes(model, opened.feed, opened.target, opened.store)
             return {"macs": sum(macs(model, found).values())}
-        except (ChildFailed, MeasurementError, ModelError):
+        except (ChildFailed, MeasurementError, ModelError) as error:
+            if isinstance(error, ChildFailed) and error.by_chance:
+                raise
             return {"macs": None}  # a number beside the measurements; nothing depends on it
 
-    counted: int | None = opened.store.remember("macs", inputs, compute)["macs"]
+    try:
+        counted: int | None = opened.store.remember("macs", inputs, compute)["macs"]
+    except ChildFailed:
+        return None  # not kept: another time it may be had
     return counted
 
 

@@ -7,8 +7,9 @@ tried disappears. Everything here is frozen data; deciding between candidates is
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from lissom.measure.certificate import Certificate
 from lissom.measure.latency import Timing
 from lissom.measure.quality import Quality
 from lissom.methods.protocol import Skip
@@ -16,7 +17,7 @@ from lissom.recipe import Recipe
 from lissom.runtime.target import Target
 from lissom.store.refs import FileRef
 
-__all__ = ["ORIGINAL", "Candidate", "OperatorTime", "StepRecord"]
+__all__ = ["ORIGINAL", "Candidate", "Gap", "OperatorTime", "Reason", "Rung", "StepRecord"]
 
 ORIGINAL = "original"
 """The name of the candidate that is the user's own model."""
@@ -58,6 +59,57 @@ class OperatorTime:
     share: float
 
 
+Reason = Literal["overhead", "bandwidth", "unfused", "width", "conversion", "none"]
+"""Why a family of operators takes longer than arithmetic promises: each node costs something; bytes
+must be moved; it runs by itself or without a fast kernel; shapes too narrow to fill the kernel;
+numbers change their type or layout in between; it does not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """What arithmetic promised of one family of operators, and what the machine made of it.
+
+    Attributes:
+        operator: what the family computes, such as `Conv`.
+        count: how many nodes of it ran in the candidate; in the original, if none did.
+        before_ms: their time in one run of the original.
+        promised_ms: their time in the candidate, were the promise kept.
+        after_ms: their time in the candidate, from the runtime's own profile.
+        reason: why it takes longer than promised.
+        words: the reason in a sentence with its numbers.
+    """
+
+    operator: str
+    count: int
+    before_ms: float
+    promised_ms: float
+    after_ms: float
+    reason: Reason
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """The model after the first so many steps of a recipe, measured.
+
+    Attributes:
+        step: the last of these steps, such as `quantize.static(ranges=mse)`, or the place where
+            the model runs, where that is not the original's.
+        promised_speedup: of all steps so far; None where it could not be computed.
+        speedup: of all steps so far, measured.
+        speedup_interval: 95%.
+        size_bytes: of the file.
+        drop: loss of score against the original; None if not measured.
+    """
+
+    step: str
+    promised_speedup: float | None
+    speedup: float
+    speedup_interval: tuple[float, float]
+    size_bytes: int
+    drop: float | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A recipe, the exact file that it gave, and what was measured of that file.
@@ -80,6 +132,12 @@ class Candidate:
         macs: multiply-accumulates of one run at the target's batch size.
         parameters: number of constant elements in the graph.
         operators: time by operator, slowest first; empty where it was not profiled.
+        predicted_speedup: what arithmetic promises; None where it could not be computed.
+        gaps: where the promise was not kept, the heaviest first; empty where it was not profiled.
+        ladder: the model after each step of its recipe; of the chosen one only.
+        certificates: of the limits, those of the drop from samples that took part in nothing else;
+            empty off the front.
+        noise_floor: relative differences of speed up to this one are not told apart.
         remarks: sentences that explain it, such as why an operator became slower.
         failed: why there is no usable candidate; None for a good one.
         seconds: what building and measuring took.
@@ -102,6 +160,11 @@ class Candidate:
     macs: int | None = None
     parameters: int | None = None
     operators: tuple[OperatorTime, ...] = ()
+    predicted_speedup: float | None = None
+    gaps: tuple[Gap, ...] = ()
+    ladder: tuple[Rung, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    noise_floor: float = 0.0
     remarks: tuple[str, ...] = ()
     failed: str | None = None
     seconds: float = 0.0

@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from lissom.errors import ModelError
-from lissom.graph.load import file_facts, load
+from lissom.graph.load import FileFacts, file_facts, load
 from lissom.measure.environment import Environment, current
 from lissom.measure.judge import Judge
 from lissom.measure.latency import Latency, Timing, compare_latency, time_model
 from lissom.measure.memory import peak_memory
 from lissom.measure.quality import Quality, judge
+from lissom.runtime import registry
 from lissom.runtime.target import Target
 from lissom.search.job import Opened
 
-__all__ = ["Comparison", "Measured", "compare_models", "measure_model"]
+__all__ = ["Comparison", "Measured", "alike", "compare_models", "measure_model"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,8 @@ class Comparison:
         size_bytes: of A and B.
         memory_bytes: of A and B.
         quality: B against labels, or against A; None without samples.
-        target: where they ran.
+        target: where A ran.
+        second_target: where B ran.
         environment: the machine and the versions.
         generated: they ran on an invented feed, since there were no samples.
     """
@@ -84,6 +86,7 @@ class Comparison:
     memory_bytes: tuple[int, int]
     quality: Quality | None
     target: Target
+    second_target: Target
     environment: Environment
     generated: bool
 
@@ -97,6 +100,7 @@ class Comparison:
             "memory_bytes": list(self.memory_bytes),
             "quality": None if self.quality is None else self.quality.to_json(),
             "target": self.target.to_json(),
+            "second_target": self.second_target.to_json(),
             "environment": self.environment.to_json(),
             "generated": self.generated,
         }
@@ -128,17 +132,14 @@ def measure_model(opened: Opened, how: Judge) -> Measured:
     )
 
 
-def compare_models(opened: Opened, second: Path, how: Judge) -> Comparison:
-    """Measure a second model against an opened first, anew.
+def alike(opened: Opened, second: Path) -> FileFacts:
+    """Read a second model, which must have the inputs and outputs of an opened first.
 
     Raises:
-        ModelError: the second cannot be read, or has other inputs or outputs.
-        MeasurementError: the runtime cannot load or run one of them.
-        ChildFailed: one crashed the runtime, or took far too long.
+        ModelError: it cannot be read, or has others.
     """
-    samples, target, store, feed = opened.samples, opened.target, opened.store, opened.feed
     facts = file_facts(second)
-    other = load(second, store, canonical="none")
+    other = load(second, opened.store, canonical="none")
     for what, mine, theirs in (
         ("inputs", opened.model.inputs, other.inputs),
         ("outputs", opened.model.outputs, other.outputs),
@@ -148,20 +149,51 @@ def compare_models(opened: Opened, second: Path, how: Judge) -> Comparison:
                 f"{second} has other {what} than {opened.path}: "
                 f"{', '.join(p.name for p in theirs)} instead of {', '.join(p.name for p in mine)}"
             )
+    return facts
+
+
+def compare_models(
+    opened: Opened, second: Path, how: Judge, *, target: Target | None = None
+) -> Comparison:
+    """Measure a second model against an opened first, anew.
+
+    Args:
+        opened: the first, with where it runs.
+        second: the other's file.
+        how: quality is told.
+        target: where the second runs; None for where the first does.
+
+    Raises:
+        ModelError: the second cannot be read, or has other inputs or outputs.
+        MeasurementError: the runtime cannot load or run one of them.
+        ChildFailed: one crashed the runtime, or took far too long.
+    """
+    samples, here, store, feed = opened.samples, opened.target, opened.store, opened.feed
+    there = here if target is None else registry.stated(target)
+    facts = alike(opened, second)
     quality = None
     if samples is not None:
-        quality = judge(opened.path, second, samples, samples.whole(), by=how, target=target)
+        quality = judge(
+            opened.path,
+            second,
+            samples,
+            samples.whole(),
+            by=how,
+            target=here,
+            candidate_target=there,
+        )
     return Comparison(
         names=(opened.path.name, second.name),
         sha256s=(opened.facts.sha256, facts.sha256),
-        timing=compare_latency(opened.path, second, feed, target, store=store),
+        timing=compare_latency(opened.path, second, feed, here, there, store=store),
         size_bytes=(opened.facts.size_bytes, facts.size_bytes),
         memory_bytes=(
-            peak_memory(opened.path, feed, target, store),
-            peak_memory(second, feed, target, store),
+            peak_memory(opened.path, feed, here, store),
+            peak_memory(second, feed, there, store),
         ),
         quality=quality,
-        target=target,
+        target=here,
+        second_target=there,
         environment=current(),
         generated=samples is None,
     )

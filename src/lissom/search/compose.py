@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lissom.measure.environment import Environment
+from lissom.measure.noise import Noise
 from lissom.search.candidate import Candidate
 from lissom.search.front import CLOSE, choose, front
 from lissom.search.job import Job
+from lissom.search.noise import noise_notes
+from lissom.search.places import in_words
 from lissom.search.result import Choice, DataFacts, ModelFacts, NotTried, Result
-from lissom.search.units import format_percent
+from lissom.search.units import format_percent, format_points
 
 __all__ = ["Found", "compose"]
 
@@ -24,6 +27,7 @@ class Found:
         left_out: recipes that were not tried.
         seconds: of work, over all sittings.
         finished: nothing is left to do.
+        noise: of the clock; None where nothing was timed.
     """
 
     original: Candidate
@@ -31,6 +35,7 @@ class Found:
     left_out: Sequence[NotTried]
     seconds: float
     finished: bool
+    noise: Noise | None = None
 
 
 def compose(
@@ -52,24 +57,43 @@ def compose(
     every = [original, *found.tried]
     choice = choose(every, job.limits)
     reason = why_nothing(job, found)
-    if reason and choice.met:
+    if reason and choice.met and choice.name == original.name:
         choice = Choice(name=choice.name, met=True, reasons=(reason,))
+    kept = "" if choice.name == original.name else choice.name
     return Result(
         model=model_facts(job),
         data=data_facts(job),
         original=original,
         candidates=tuple(found.tried),
-        front=tuple(c.name for c in front(every, job.limits.goal)),
+        front=tuple(c.name for c in front(every, job.limits.goal, keep=kept)),
         choice=choice,
         limits=job.limits,
         target=job.opened.target,
         environment=environment,
         seed=job.seed,
         not_tried=tuple(found.left_out),
-        notes=(*job.opened.notes, *remarks(job)),
+        notes=(
+            *job.opened.notes,
+            *remarks(job),
+            *whereabouts(job, every, choice),
+            *noise_notes(found.tried),
+        ),
+        noise=found.noise,
         seconds=round(found.seconds, 3),
         finished=found.finished,
         folder=folder,
+    )
+
+
+def whereabouts(job: Job, every: Sequence[Candidate], choice: Choice) -> tuple[str, ...]:
+    """Where the chosen one runs, if that is not where the original was measured."""
+    chosen = next(one for one in every if one.name == choice.name)
+    here, there = in_words(job.opened.target), in_words(chosen.target)
+    if here == there:
+        return ()
+    return (
+        f"{chosen.name} was measured on {there}, and the original on {here}: run it so. "
+        "result.json holds all options, and lissom measure reads them from there.",
     )
 
 
@@ -138,8 +162,10 @@ def remarks(job: Job) -> tuple[str, ...]:
             f"that differ by at most {format_percent(CLOSE)} of their range on generated inputs; "
             "give samples (--data) to have quality judged."
         )
+    elif limits.max_drop is not None and len(job.opened.samples.part("certification")) == 0:
+        found.append("The drop is not certified: too few samples to keep some aside for it.")
     if limits.default_drop and limits.max_drop is not None:
         found.append(
-            f"No limit on the drop was named: {format_percent(limits.max_drop)} was taken."
+            f"No limit on the drop was named: {format_points(limits.max_drop)} were taken."
         )
     return tuple(found)

@@ -3,10 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from lissom.errors import OutputError
 from lissom.search.build import DATA, MODEL
 from lissom.search.candidate import Candidate
-from lissom.search.folder import Folder, write_bytes, write_copy
+from lissom.search.folder import Folder
 from lissom.search.job import Job
 from lissom.search.result import Result
 
@@ -28,9 +27,9 @@ def deliver(result: Result, job: Job, folder: Folder) -> Result:
     """
     keeping = [one for one in result.on_front if one.file is not None]
     for one in keeping:
-        place = folder.subfolder("front", one.name)
-        write_model(one, job, place / MODEL)
-        write_bytes(place / RECIPE, one.recipe.to_yaml().encode())
+        for source, name in files(one, job):
+            folder.copy(source, "front", one.name, name)
+        folder.write("front", one.name, RECIPE, content=one.recipe.to_yaml().encode())
     folder.keep_only(frozenset(one.name for one in keeping))
     delivered = write_chosen(result, job, folder)
     return replace(result, delivered=delivered)
@@ -51,23 +50,24 @@ def write_chosen(result: Result, job: Job, folder: Folder) -> Path | None:
     if chosen.is_original and job.opened.facts.external:
         folder.note(seconds=result.seconds, finished=result.finished, delivered=known)
         return job.opened.path
-    folder.note(seconds=result.seconds, finished=result.finished, delivered=[*known, chosen.sha256])
     if chosen.is_original:
-        write_copy(job.opened.path, folder.model_path)
+        given = [(job.opened.path, folder.model_path.name)]
+        hashes = [chosen.sha256]
     else:
-        beside = folder.model_path.with_name(DATA)
-        if chosen.data_file is not None and folder.root != beside.parent and beside.exists():
-            raise OutputError(f"{beside} exists, and the model's weights go there; give another -o")
-        write_model(chosen, job, folder.model_path)
-    write_bytes(folder.root / RECIPE, chosen.recipe.to_yaml().encode())
+        given = [
+            (source, DATA if name == DATA else folder.model_path.name)
+            for source, name in files(chosen, job)
+        ]
+        hashes = [ref.sha256 for ref in (chosen.data_file, chosen.file) if ref is not None]
+    folder.note(seconds=result.seconds, finished=result.finished, delivered=[*known, *hashes])
+    for source, name in given:
+        folder.deliver(source, name, known)
+    folder.write(RECIPE, content=chosen.recipe.to_yaml().encode())
     return folder.model_path
 
 
-def write_model(candidate: Candidate, job: Job, path: Path) -> None:
-    """Write a candidate's file, its external data first, beside it under its own name."""
+def files(candidate: Candidate, job: Job) -> list[tuple[Path, str]]:
+    """A candidate's files in the store, external data first, each with the name that it bears."""
     store = job.opened.store
-    if candidate.file is None:
-        return
-    if candidate.data_file is not None:
-        write_copy(store.file(candidate.data_file), path.with_name(DATA))
-    write_copy(store.file(candidate.file), path)
+    pairs = ((candidate.data_file, DATA), (candidate.file, MODEL))
+    return [(store.file(ref), name) for ref, name in pairs if ref is not None]

@@ -1,28 +1,21 @@
 """Why a candidate is not as fast as its arithmetic promises: sentences from its profile.
 
 Only causes that the profile shows are named: conversions between float and integers, integer
-operators without a fast kernel, heavy operators that stayed float, casts.
+operators without a fast kernel, heavy operators that stayed float, casts. The names are those of
+any runtime: `measure.kernels` reads them.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
+from lissom.measure.kernels import CONVERSION, CONVOLUTION, PRODUCTS, family, is_integer
 from lissom.measure.profile import NodeTime
 from lissom.search.candidate import OperatorTime
 
 __all__ = ["by_operator", "remarks"]
 
 NOTICEABLE: Final = 0.10  # share of the time under which a cause is not worth a sentence
-CONVERSIONS: Final = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"})
-HEAVY: Final = frozenset({"Conv", "FusedConv", "ConvTranspose", "MatMul", "FusedMatMul", "Gemm"})
-INTEGER: Final = (
-    "QLinear",
-    "QGemm",
-    "ConvInteger",
-    "MatMulInteger",
-    "DynamicQuantize",
-    "QAttention",
-)
+CASTS: Final = frozenset({"Cast", "Convert"})
 
 
 def by_operator(nodes: Sequence[NodeTime]) -> tuple[OperatorTime, ...]:
@@ -53,14 +46,11 @@ def remarks(
         after: the candidate's.
         slower: its measured speedup says that it is slower than the original.
     """
-    old = {one.op_type: one for one in before}
-    new = {one.op_type: one for one in after}
     whole = sum(one.milliseconds for one in after)
-    found = [*unfast_convolutions(old, new), *conversions(new, whole), *casts(new, whole)]
-    integers = any(one.op_type.startswith(INTEGER) for one in after)
-    if integers:
-        found += still_float(new, whole)
-    elif slower and any(name in new for name in CONVERSIONS):
+    found = [*unfast_convolutions(before, after), *conversions(after, whole), *casts(after, whole)]
+    if any(is_integer(one.op_type) and family(one.op_type) in PRODUCTS for one in after):
+        found += still_float(after, whole)
+    elif slower and any(family(one.op_type) == CONVERSION for one in after):
         found.append(
             "No operator ran on integers: the weights are expanded to float before use, "
             "so only the file is smaller."
@@ -68,13 +58,11 @@ def remarks(
     return tuple(found)
 
 
-def unfast_convolutions(old: dict[str, OperatorTime], new: dict[str, OperatorTime]) -> list[str]:
+def unfast_convolutions(before: Sequence[OperatorTime], after: Sequence[OperatorTime]) -> list[str]:
     """Dynamic integer convolutions, for which runtimes have no fast kernel."""
-    integer = new.get("ConvInteger")
-    if integer is None:
-        return []
-    float_ms = sum(old[name].milliseconds for name in ("Conv", "FusedConv") if name in old)
-    if float_ms == 0 or integer.milliseconds <= float_ms:
+    integer = next((one for one in after if one.op_type == "ConvInteger"), None)
+    float_ms = sum(one.milliseconds for one in before if family(one.op_type) == CONVOLUTION)
+    if integer is None or float_ms == 0 or integer.milliseconds <= float_ms:
         return []
     ratio = integer.milliseconds / float_ms
     return [
@@ -84,9 +72,9 @@ def unfast_convolutions(old: dict[str, OperatorTime], new: dict[str, OperatorTim
     ]
 
 
-def conversions(new: dict[str, OperatorTime], whole: float) -> list[str]:
+def conversions(after: Sequence[OperatorTime], whole: float) -> list[str]:
     """Time spent between float and integers."""
-    parts = [new[name] for name in sorted(CONVERSIONS) if name in new]
+    parts = [one for one in after if family(one.op_type) == CONVERSION and not is_cast(one)]
     spent = sum(one.milliseconds for one in parts)
     if whole <= 0 or spent / whole < NOTICEABLE:
         return []
@@ -97,19 +85,33 @@ def conversions(new: dict[str, OperatorTime], whole: float) -> list[str]:
     ]
 
 
-def casts(new: dict[str, OperatorTime], whole: float) -> list[str]:
+def casts(after: Sequence[OperatorTime], whole: float) -> list[str]:
     """Time spent between float32 and float16."""
-    one = new.get("Cast")
-    if one is None or whole <= 0 or one.share < NOTICEABLE:
-        return []
-    return [f"{one.share:.0%} of the time goes into {one.count} casts between number types."]
-
-
-def still_float(new: dict[str, OperatorTime], whole: float) -> list[str]:
-    """Heavy operators that still compute in float beside integer ones."""
-    parts = [new[name] for name in sorted(HEAVY) if name in new]
+    parts = [one for one in after if is_cast(one)]
     spent = sum(one.milliseconds for one in parts)
     if whole <= 0 or spent / whole < NOTICEABLE:
         return []
-    names = ", ".join(f"{one.count} {one.op_type}" for one in parts)
+    count = sum(one.count for one in parts)
+    return [f"{spent / whole:.0%} of the time goes into {count} casts between number types."]
+
+
+def still_float(after: Sequence[OperatorTime], whole: float) -> list[str]:
+    """Heavy operators that still compute in float beside integer ones."""
+    parts = [
+        one for one in after if family(one.op_type) in PRODUCTS and not is_integer(one.op_type)
+    ]
+    spent = sum(one.milliseconds for one in parts)
+    if whole <= 0 or spent / whole < NOTICEABLE:
+        return []
+    names = ", ".join(f"{one.count} {one.op_type}" for one in sorted(parts, key=name_of))
     return [f"{spent / whole:.0%} of the time is still spent in float operators: {names}."]
+
+
+def is_cast(one: OperatorTime) -> bool:
+    """Whether an operator only changes the type of floating-point numbers."""
+    return one.op_type.partition(" ")[0] in CASTS
+
+
+def name_of(one: OperatorTime) -> str:
+    """What operators are sorted by."""
+    return one.op_type

@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from lissom.search.binding import lacking
 from lissom.search.candidate import Candidate
 from lissom.search.limits import Goal, Limits
 from lissom.search.result import Choice
-from lissom.search.units import format_bytes, format_percent
+from lissom.search.units import format_bytes, format_percent, format_points
 
-__all__ = ["CLOSE", "beats", "choose", "describe", "front", "misses"]
+__all__ = ["CLOSE", "beats", "choose", "describe", "front", "misses", "order_speed"]
 
 DROP_NOISE: Final = 0.0005  # drops come from the same samples: paired, so finer than their interval
 SIZE_NOISE: Final = 0.002  # provenance metadata differs by some bytes
@@ -39,21 +40,25 @@ def beats(one: Candidate, other: Candidate) -> bool:
         order_amount(one.size_bytes, other.size_bytes, SIZE_NOISE, 0),
         order_amount(one.memory_bytes, other.memory_bytes, MEMORY_NOISE, MEMORY_FLOOR_BYTES),
     )
+    if orders[1] == 0 and not as_fast(one, other):
+        return False  # an interval that is wide enough is equal to everything
     known = [order for order in orders if order is not None]
     return orders[0] is not None and min(known) >= 0 and max(known) > 0
 
 
-def front(candidates: Sequence[Candidate], goal: Goal) -> tuple[Candidate, ...]:
+def front(candidates: Sequence[Candidate], goal: Goal, *, keep: str = "") -> tuple[Candidate, ...]:
     """Answer the candidates that no other beats, best on the goal first.
 
     Args:
         candidates: the original and all that were tried; failed ones are left out.
         goal: orders the answer, and decides who stays in a circle of mutual beatings.
+        keep: the name of one that stays even so: what is delivered is on the front.
     """
     better = goal_value(goal)
     alive = sorted((c for c in candidates if c.failed is None), key=better)
     for candidate in tuple(alive):
-        if any(beats(rival, candidate) for rival in alive if rival is not candidate):
+        rivals = [rival for rival in alive if rival is not candidate]
+        if candidate.name != keep and any(beats(rival, candidate) for rival in rivals):
             alive.remove(candidate)
     return tuple(reversed(alive))
 
@@ -106,7 +111,7 @@ def misses(candidate: Candidate, limits: Limits) -> tuple[Miss, ...]:
     """
     unjudged = limits.unlimited and candidate.drop is None
     rows: tuple[tuple[str, float | None, float | None, Callable[[float], str]], ...] = (
-        ("drop", candidate.drop, limits.max_drop, format_percent),
+        ("drop", candidate.drop, limits.max_drop, format_points),
         (
             "difference of the outputs",
             candidate.max_relative_error,
@@ -128,6 +133,7 @@ def misses(candidate: Candidate, limits: Limits) -> tuple[Miss, ...]:
             found.append(
                 Miss(name, excess, f"{name} {write(value)} over the limit of {write(limit)}")
             )
+    found += [Miss(*lack) for lack in lacking(candidate, limits)]
     return tuple(found)
 
 
@@ -142,13 +148,28 @@ def order_drop(one: Candidate, other: Candidate) -> int | None:
 
 
 def order_speed(one: Candidate, other: Candidate) -> int | None:
-    """1 if `one` is faster beyond the noise, -1 if slower, 0 if equal, None if not measured."""
+    """1 if `one` is faster beyond the noise, -1 if slower, 0 if equal, None if not measured.
+
+    Beyond the noise: the intervals do not meet, and the speeds differ by more than a model differs
+    from itself.
+    """
     mine, theirs = one.speedup_interval, other.speedup_interval
-    if mine is None or theirs is None:
+    if mine is None or theirs is None or one.speedup is None or other.speedup is None:
         return None
+    least = 1 + max(one.noise_floor, other.noise_floor)
     if mine[0] > theirs[1] * (1 + SPEED_FLOOR):
-        return 1
-    return -1 if theirs[0] > mine[1] * (1 + SPEED_FLOOR) else 0
+        return int(one.speedup > other.speedup * least)
+    if theirs[0] > mine[1] * (1 + SPEED_FLOOR):
+        return -int(other.speedup > one.speedup * least)
+    return 0
+
+
+def as_fast(one: Candidate, other: Candidate) -> bool:
+    """Tell whether the best guess of one's speed is not below all that the other's may be."""
+    if one.speedup is None or other.speedup_interval is None:
+        return True
+    floor = max(SPEED_FLOOR, one.noise_floor, other.noise_floor)
+    return one.speedup * (1 + floor) >= other.speedup_interval[0]
 
 
 def order_amount(mine: int | None, theirs: int | None, noise: float, floor: int) -> int | None:
@@ -219,6 +240,8 @@ def break_tie(rivals: Sequence[Candidate], goal: Goal) -> Candidate:
     key = goal_value(goal)
     leader = max(rivals, key=key)
     tied = [c for c in rivals if order_goal(leader, c, goal) == 0]
+    if goal == "speed":
+        tied = [c for c in tied if as_fast(c, leader)]
     drops = [c.drop for c in tied if c.drop is not None]
     if not drops:
         return leader
@@ -235,7 +258,7 @@ def describe(candidate: Candidate) -> str:
     if candidate.size_bytes is not None:
         words.append(format_bytes(candidate.size_bytes))
     if candidate.quality is not None:
-        words.append(f"drop {format_percent(candidate.quality.drop)}")
+        words.append(f"drop {format_points(candidate.quality.drop)}")
     else:
         words.append("lossless" if candidate.lossless else "quality not measured")
     return ", ".join(words)

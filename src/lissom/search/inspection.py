@@ -1,20 +1,22 @@
 """What a model holds, what it computes, and where its time goes on this machine."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from lissom.errors import ChildFailed, MeasurementError, ModelError
-from lissom.graph.cost import macs
+from lissom.graph.cost import Work
 from lissom.graph.model import Model, Port
 from lissom.graph.site import sites
-from lissom.measure.observe import shapes
-from lissom.measure.profile import operator_times
+from lissom.measure.ceilings import Ceilings
+from lissom.measure.profile import NodeTime
 from lissom.search.candidate import OperatorTime
 from lissom.search.explain import by_operator
 from lissom.search.job import Opened
+from lissom.search.promise import Basis
 from lissom.search.record import operator_to_json
-from lissom.store.hashing import sha256_arrays
+from lissom.search.roofs import Standing, standings
 
 __all__ = ["Inspection", "OperatorShare", "SiteShare", "inspect_model"]
 
@@ -48,6 +50,7 @@ class SiteShare:
         shape: of the weight as it is stored.
         macs: multiply-accumulates of one run; None where they could not be counted.
         weight_bytes: of the weight.
+        standing: its time against this machine's ceilings; None where it could not be had.
     """
 
     name: str
@@ -55,6 +58,7 @@ class SiteShare:
     shape: tuple[int, ...]
     macs: int | None
     weight_bytes: int
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,7 @@ class Inspection:
         sites: the weighted operators, in the graph's order.
         times: time by operator on this machine as the runtime ran it; empty if it could not be had.
         total_ms: their sum, for one run of the feed (profiling costs a little).
+        ceilings: what the runtime reaches on this machine; None if it could not be had.
         feed: the shape of each input in that run.
         generated: that feed was invented, since there were no samples.
         history: what loading did to the model.
@@ -98,6 +103,7 @@ class Inspection:
     sites: tuple[SiteShare, ...]
     times: tuple[OperatorTime, ...]
     total_ms: float | None
+    ceilings: Ceilings | None
     feed: tuple[tuple[str, tuple[int, ...]], ...]
     generated: bool
     history: tuple[str, ...]
@@ -133,11 +139,13 @@ class Inspection:
                     "shape": list(one.shape),
                     "macs": one.macs,
                     "weight_bytes": one.weight_bytes,
+                    "standing": None if one.standing is None else one.standing.to_json(),
                 }
                 for one in self.sites
             ],
             "times": [operator_to_json(one) for one in self.times],
             "total_ms": self.total_ms,
+            "ceilings": None if self.ceilings is None else self.ceilings.to_json(),
             "feed": {name: list(shape) for name, shape in self.feed},
             "generated": self.generated,
             "history": list(self.history),
@@ -148,8 +156,15 @@ class Inspection:
 def inspect_model(opened: Opened) -> Inspection:
     """Look at an opened model: count on one feed, and let the runtime profile it."""
     model, notes = opened.model, list(opened.notes) + list(opened.model.notes)
-    counted = counted_macs(opened, notes)
-    times = profiled(opened, notes)
+    basis = Basis(opened=opened)
+    work = counted(basis, notes)
+    profile = profiled(basis, notes)
+    times = by_operator(profile)
+    here = reached(basis, notes)
+    held = None if work is None else {name: one.macs for name, one in work.items()}
+    standing = {}
+    if work is not None and here is not None:
+        standing = standings(model, profile, work, here)
     return Inspection(
         file_name=opened.path.name,
         sha256=opened.facts.sha256,
@@ -160,12 +175,13 @@ def inspect_model(opened: Opened) -> Inspection:
         inputs=model.inputs,
         outputs=model.outputs,
         parameters=model.parameters,
-        macs=None if counted is None else sum(counted.values()),
+        macs=None if held is None else sum(held.values()),
         already_quantized=opened.facts.already_quantized,
-        operators=by_type(model, counted),
-        sites=by_site(model, counted),
+        operators=by_type(model, held),
+        sites=by_site(model, held, standing),
         times=times,
         total_ms=sum(one.milliseconds for one in times) if times else None,
+        ceilings=here,
         feed=tuple((name, array.shape) for name, array in opened.feed.items()),
         generated=opened.samples is None,
         history=model.history,
@@ -173,34 +189,31 @@ def inspect_model(opened: Opened) -> Inspection:
     )
 
 
-def counted_macs(opened: Opened, notes: list[str]) -> dict[str, int] | None:
-    """Multiply-accumulates by node; None, with a note, where the shapes cannot be had."""
-    inputs = {
-        "model": opened.model.fingerprint,
-        "target": opened.target.to_json(),
-        "feed": sha256_arrays(dict(opened.feed)),
-    }
-
-    def compute() -> dict[str, int]:
-        found = shapes(opened.model, opened.feed, opened.target, opened.store)
-        return macs(opened.model, found)
-
+def counted(basis: Basis, notes: list[str]) -> Mapping[str, Work] | None:
+    """What each node computes and moves; None, with a note, where the shapes cannot be had."""
     try:
-        counted: dict[str, int] = opened.store.remember("macs by node", inputs, compute)
+        return basis.work
     except (ChildFailed, MeasurementError, ModelError) as error:
         notes.append(f"Multiply-accumulates could not be counted: {error}")
         return None
-    return counted
 
 
-def profiled(opened: Opened, notes: list[str]) -> tuple[OperatorTime, ...]:
-    """Time by operator, of the user's own file; empty, with a note, where it cannot be had."""
+def profiled(basis: Basis, notes: list[str]) -> tuple[NodeTime, ...]:
+    """The profile of the user's own file; empty, with a note, where it cannot be had."""
     try:
-        nodes = operator_times(opened.path, opened.feed, opened.target, opened.store)
-    except (ChildFailed, MeasurementError) as error:
+        return basis.profile
+    except (ChildFailed, MeasurementError, ModelError) as error:
         notes.append(f"Time by operator could not be had: {error}")
         return ()
-    return by_operator(nodes)
+
+
+def reached(basis: Basis, notes: list[str]) -> Ceilings | None:
+    """What the runtime reaches on this machine; None, with a note, where it cannot be had."""
+    try:
+        return basis.ceilings(basis.opened.target)
+    except (ChildFailed, MeasurementError) as error:
+        notes.append(f"This machine's ceilings could not be measured: {error}")
+        return None
 
 
 def by_type(model: Model, counted: dict[str, int] | None) -> tuple[OperatorShare, ...]:
@@ -229,7 +242,9 @@ def by_type(model: Model, counted: dict[str, int] | None) -> tuple[OperatorShare
     return tuple(sorted(shares, key=lambda one: (-(one.macs or 0), -one.weight_bytes, one.op_type)))
 
 
-def by_site(model: Model, counted: dict[str, int] | None) -> tuple[SiteShare, ...]:
+def by_site(
+    model: Model, counted: dict[str, int] | None, standing: Mapping[str, Standing]
+) -> tuple[SiteShare, ...]:
     """The weighted operators, in the graph's order."""
     return tuple(
         SiteShare(
@@ -238,6 +253,7 @@ def by_site(model: Model, counted: dict[str, int] | None) -> tuple[SiteShare, ..
             shape=site.shape,
             macs=None if counted is None else counted.get(site.node),
             weight_bytes=model.weights[site.weight].size_bytes,
+            standing=standing.get(site.node),
         )
         for site in sites(model)
     )

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import lissom
 from lissom.measure.judge import Judge
+from lissom.measure.pinning import Quiet
 from lissom.methods.scope import Scope
 from lissom.runtime.target import Target
 from lissom.search.limits import Limits
+from lissom.search.places import Places
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +41,7 @@ class Opened:
         notes: what a reader should know of the opening.
         store: where everything is remembered.
         target: where it ran and will run.
+        quiet: waits for idle processors before something is timed.
     """
 
     path: Path
@@ -50,6 +53,7 @@ class Opened:
     notes: tuple[str, ...]
     store: Store
     target: Target
+    quiet: Quiet = field(default_factory=Quiet)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,6 +67,7 @@ class Job:
         scope: nodes that the methods may touch.
         recipe: the one recipe to try; None for the proposals.
         seed: of everything random.
+        places: where candidates may run; None for the target alone.
     """
 
     opened: Opened
@@ -71,6 +76,13 @@ class Job:
     scope: Scope = field(default_factory=Scope)
     recipe: Recipe | None = None
     seed: int = 0
+    places: Places | None = None
+
+    def elsewhere(self) -> dict[str, Any]:
+        """The places beside the target that may be chosen; nothing where there are none."""
+        places = self.places
+        several = places is not None and (places.others or places.threads)
+        return {"places": places.to_json()} if places is not None and several else {}
 
     def identity(self) -> dict[str, Any]:
         """What makes a run the same run: everything that may change its result but time.
@@ -86,6 +98,7 @@ class Job:
             "metric": self.judge.metric,
             "original quality": self.judge.original_quality,
             "target": self.opened.target.to_json(),
+            **self.elsewhere(),
             "include": list(self.scope.include),
             "exclude": list(self.scope.exclude),
             "recipe": None if self.recipe is None else self.recipe.to_json(),

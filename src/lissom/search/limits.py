@@ -26,6 +26,8 @@ class Limits:
         max_memory_bytes: largest growth of peak resident memory by loading and running.
         budget_seconds: time for the whole run; at least one candidate is always finished.
         default_drop: `max_drop` was not named but taken by default.
+        certified: what is delivered must be certified to hold the limits, not only estimated; the
+            drop by labels, and where there are none by the share of answers that differ.
 
     Raises:
         OptionError: a goal that does not exist, or a number that no model could be held to.
@@ -38,6 +40,7 @@ class Limits:
     max_memory_bytes: int | None = None
     budget_seconds: float | None = None
     default_drop: bool = False
+    certified: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
@@ -60,6 +63,7 @@ class Limits:
         max_size: str | None = None,
         max_memory: str | None = None,
         budget: str | None = None,
+        certified: bool = False,
     ) -> "Limits":
         """Read limits as people write them: "1%", "5ms", "2MB", "50MiB", "10m".
 
@@ -75,6 +79,7 @@ class Limits:
             max_size_bytes=None if max_size is None else parse_bytes(max_size, "max-size"),
             max_memory_bytes=None if max_memory is None else parse_bytes(max_memory, "max-memory"),
             budget_seconds=None if budget is None else parse_seconds(budget, "budget"),
+            certified=certified,
         )
 
     @property
@@ -91,13 +96,28 @@ class Limits:
         """Add the default drop limit where leaving it out would mean "any quality will do".
 
         With data, every goal but quality gets it unless a drop limit was named: nobody who asks
-        for speed wants a ruined model. Without data no drop can be judged, so none is promised.
+        for speed wants a ruined model. Without data no drop can be judged, so none is promised. A
+        certificate needs a limit, so whoever asks for one gets it with every goal.
+
+        Raises:
+            OptionError: a certificate was asked for, and there are no samples to rest it on.
         """
-        if self.max_drop is not None or not data or (self.goal == "quality" and not self.unlimited):
+        if self.certified and not data:
+            raise OptionError("certified limits rest on samples; give some (--data)")
+        if self.max_drop is not None or not data:
+            return self
+        if self.goal == "quality" and not self.unlimited and not self.certified:
             return self
         return replace(self, max_drop=DEFAULT_MAX_DROP, default_drop=True)
+
+    def over(self, others: "Limits") -> "Limits":
+        """These limits, and those of others where none is set here; the goal of the others."""
+        names = ("max_drop", "max_latency_ms", "max_size_bytes", "max_memory_bytes")
+        own = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return replace(others, **own, certified=self.certified or others.certified)
 
     def to_json(self) -> dict[str, Any]:
         """Write the limits that were set, without goal and budget, by their names."""
         names = ("max_drop", "max_latency_ms", "max_size_bytes", "max_memory_bytes")
-        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        found = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return {**found, "certified": True} if self.certified else found

@@ -102,8 +102,8 @@ def open_model(path: Path, data: Data | None, *, store: Store, target: Target) -
         SamplesError: the samples do not fit, or none were given and none could be invented.
         OptionError: the target does not exist.
     """
-    runtime = registry.load(target.runtime)
-    runtime.version()
+    target = registry.stated(target)
+    registry.load(target.runtime).version()
     facts = file_facts(path)
     first = load(path, store, canonical="full")
     samples = None if data is None else data.open(first, store)
@@ -143,7 +143,7 @@ def faithful(
 
     Raises:
         MeasurementError: the runtime cannot run the file itself.
-        ChildFailed: the file crashed the runtime.
+        ChildFailed: the file crashed the runtime, or time or memory ran out.
     """
     notes: list[str] = []
     for level in LEVELS:
@@ -151,7 +151,7 @@ def faithful(
         try:
             found = compared(path, model, checks, target, store)
         except (MeasurementError, ChildFailed) as error:
-            if level == LEVELS[-1]:
+            if level == LEVELS[-1] or (isinstance(error, ChildFailed) and error.by_chance):
                 raise
             notes.append(f"Canonicalization ({level}) was undone: {' '.join(str(error).split())}")
             continue

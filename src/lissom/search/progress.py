@@ -1,16 +1,33 @@
 """Progress of a run, as events for whoever watches it: the command line or a callback."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from lissom.search.units import format_seconds
 
 __all__ = ["Event", "Progress", "Stage", "describe", "silent"]
 
 Stage = Literal[
-    "load", "original", "build", "verify", "latency", "memory", "quality", "explain", "done"
+    "load",
+    "original",
+    "noise",
+    "wait",
+    "build",
+    "verify",
+    "latency",
+    "memory",
+    "quality",
+    "certify",
+    "explain",
+    "done",
 ]
+
+
+SAID: Final[Mapping[str, str]] = {
+    "noise": "the original against itself",
+    "wait": "waiting for other work on this machine to end",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +66,8 @@ def describe(event: Event) -> str:
     words = []
     if event.total:
         words.append(f"[{event.index}/{event.total}]")
-    words.append(f"{event.candidate}: {event.stage}" if event.candidate else event.stage)
+    doing = SAID.get(event.stage, event.stage)
+    words.append(f"{event.candidate}: {doing}" if event.candidate else doing)
     words.append(f"| {format_seconds(event.elapsed_seconds)}")
     if event.remaining_seconds is not None:
         words.append(f"(about {format_seconds(event.remaining_seconds)} left)")

@@ -15,6 +15,7 @@ from lissom.methods.scope import Scope
 from lissom.recipe import Recipe, Step
 from lissom.runtime.facts import Facts
 from lissom.search.limits import Goal
+from lissom.search.places import Place
 from lissom.search.result import NotTried
 
 __all__ = ["Proposal", "Proposals", "proposals"]
@@ -34,11 +35,19 @@ class Proposal:
 
     Attributes:
         title: one line for people.
-        recipe: its steps; its name is the candidate's.
+        recipe: its steps.
+        place: where it runs; None for the run's first place.
     """
 
     title: str
     recipe: Recipe
+    place: Place | None = None
+
+    @property
+    def name(self) -> str:
+        """The candidate's: the recipe's, and where it runs if that is not the first place."""
+        label = "" if self.place is None else self.place.label
+        return f"{self.recipe.name}@{label}" if label else self.recipe.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +113,14 @@ class View:
             return "static ranges need samples (--data), and none were given"
         if not self.weighted & self.facts.integer_operators:
             return "no weighted operator of the model has an integer kernel in the runtime"
+        return ""
+
+    def no_asymmetric(self) -> str:
+        """Why weights with zero points are left out; empty if they are not."""
+        if not self.wide:
+            return f"no convolution has {WIDE} input channels"
+        if not self.facts.asymmetric_weights:
+            return "in the runtime weights with zero points end the integer kernel"
         return ""
 
     def no_dynamic(self) -> str:
@@ -212,7 +229,7 @@ def integers(view: View) -> Iterator[Draft]:
         name="static-asymmetric",
         title="8-bit integers, weights of wide convolutions with zero points",
         steps=(*before, ("quantize.static", {"ranges": "mse", "asymmetric_channels": WIDE}, ())),
-        refusal=static or ("" if view.wide else f"no convolution has {WIDE} input channels"),
+        refusal=static or view.no_asymmetric(),
         rank={"speed": early - 1, "size": 27, "memory": 27, "quality": 29},
     )
     narrow = static or ("" if view.depthwise else "there are no depthwise convolutions")

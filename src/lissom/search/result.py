@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lissom.measure.environment import Environment
+from lissom.measure.noise import Noise
 from lissom.runtime.target import Target
 from lissom.search.candidate import Candidate
 from lissom.search.limits import Limits
@@ -107,6 +108,7 @@ class Result:
         seed: of everything random.
         not_tried: recipes left out, with reasons.
         notes: remarks on the whole run, such as "quality was not measured".
+        noise: how unlike itself the original looks to the clock; None where nothing was timed.
         seconds: of work, over all sittings of the run.
         finished: False for the front so far of a run that is still going or was interrupted.
         folder: where the run's files lie; None when nothing was written.
@@ -125,6 +127,7 @@ class Result:
     seed: int = 0
     not_tried: tuple[NotTried, ...] = ()
     notes: tuple[str, ...] = ()
+    noise: Noise | None = None
     seconds: float = 0.0
     finished: bool = False
     folder: Path | None = None

@@ -12,6 +12,7 @@ from lissom.errors import OptionError
 __all__ = [
     "format_bytes",
     "format_percent",
+    "format_points",
     "format_seconds",
     "parse_bytes",
     "parse_milliseconds",
@@ -111,6 +112,12 @@ def format_percent(ratio: float) -> str:
     """Write a share of one for people: 0.0125 is "1.25%"."""
     text = f"{100 * ratio:.2f}".rstrip("0").rstrip(".")
     return f"{'0' if text == '-0' else text}%"
+
+
+def format_points(ratio: float) -> str:
+    """Write a drop of 0..1 in points, each 0.01 of the score: 0.0006 is "0.06 points"."""
+    text = f"{100 * ratio:.2f}"
+    return f"{'0.00' if text == '-0.00' else text} points"
 
 
 def format_bytes(size_bytes: float) -> str:

@@ -47,7 +47,8 @@ def sha256_json(value: Json) -> str:
         TypeError: See `canonical_json`.
         ValueError: See `canonical_json`.
     """
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+    # A name of a file that is not text for the system has characters that UTF-8 has no form for.
+    return hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def sha256_file(path: Path) -> str:

@@ -87,20 +87,22 @@ def held(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def try_hold(path: Path) -> Iterator[bool]:
+def try_hold(path: Path, *, make: bool = False) -> Iterator[bool]:
     """Hold the lock file `path` inside the block if nobody has it; the value says whether we do.
 
-    A lock file that does not exist is not made: nobody has it, and the value is True.
+    Args:
+        path: The lock file.
+        make: Make it where it does not exist. Otherwise nobody has it, and the value is True.
 
     Raises:
         OSError: The lock cannot be opened.
     """
     try:
-        stream = _opened(path, make=False)
+        stream = _opened(path, make=make)
     except FileNotFoundError:
         yield True
         return
-    if not _lock(stream, wait=False):
+    if not _lock(stream, wait=False) or not _still_there(stream, path):
         stream.close()
         yield False
         return

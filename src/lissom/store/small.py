@@ -1,11 +1,31 @@
-"""Read a small file that may be anything: an endless pipe, a device, a disk full of it."""
+"""Open a file that may be anything: an endless pipe, a device, a disk full of it."""
 
 import errno
 import os
 import stat
 from pathlib import Path
+from typing import IO
 
-__all__ = ["read_small"]
+__all__ = ["open_regular", "read_small"]
+
+
+def open_regular(path: Path, *, follow: bool = True) -> IO[bytes]:
+    """Open a regular file for reading; for nothing else is waited.
+
+    Args:
+        path: The file.
+        follow: Whether it may be a link.
+
+    Raises:
+        OSError: It is not there, no regular file, or cannot be read.
+    """
+    special = getattr(os, "O_NONBLOCK", 0) | (0 if follow else getattr(os, "O_NOFOLLOW", 0))
+    flags = os.O_RDONLY | special | getattr(os, "O_BINARY", 0)
+    stream = os.fdopen(os.open(path, flags), "rb")
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return stream
 
 
 def read_small(path: Path, *, most_bytes: int = 1 << 20, follow: bool = True) -> bytes:
@@ -19,11 +39,8 @@ def read_small(path: Path, *, most_bytes: int = 1 << 20, follow: bool = True) ->
     Raises:
         OSError: It is not there, no regular file, too large, or cannot be read.
     """
-    special = getattr(os, "O_NONBLOCK", 0) | (0 if follow else getattr(os, "O_NOFOLLOW", 0))
-    with os.fdopen(os.open(path, os.O_RDONLY | special), "rb") as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    with open_regular(path, follow=follow) as stream:
         content = stream.read(most_bytes + 1)
     if len(content) > most_bytes:
-        raise OSError(errno.EFBIG, f"it has more than {most_bytes} bytes", str(path))
+        raise OSError(errno.EINVAL, f"it has more than {most_bytes} bytes", str(path))
     return content

@@ -26,6 +26,7 @@ import numpy as np
 
 from lissom.errors import DamagedObject, StoreError
 from lissom.store import locks
+from lissom.store.disk import as_store_error, flush, is_full, own_folder
 from lissom.store.hashing import Json, sha256_file, sha256_json
 from lissom.store.refs import ArrayRef, FileRef
 from lissom.store.small import read_small
@@ -43,7 +44,7 @@ _RECORD_BYTES = 64 << 20  # far above any honest record
 
 
 class Store:
-    """A content-addressed folder. Opening makes it where it is absent and clears dead scratch.
+    """A content-addressed folder. Opening makes it where it is absent and tidies it.
 
     Raises:
         StoreError: The folder cannot be made or read, or was written in another format.
@@ -52,12 +53,25 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._computing: set[str] = set()
-        self._verified: dict[Path, tuple[int, int, int]] = {}
+        self._verified: dict[Path, tuple[int, ...]] = {}
         self._guard = threading.Lock()
-        with _as_store_error(root):
+        with as_store_error(root):
             for folder in ("objects", "steps", "scratch", "locks"):
-                _own_folder(root / folder)
+                own_folder(root / folder)
             self._check_format()
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove what processes left behind that were killed: their scratch, and locks of nobody.
+
+        Raises:
+            StoreError: The folder cannot be read.
+        """
+        with as_store_error(self.root):
+            for entry in (self.root / "locks").iterdir():
+                # Gone meanwhile, or of another user: not ours to clear.
+                with contextlib.suppress(OSError), locks.try_hold(entry):
+                    pass
             self._clear_dead_scratch()
 
     # -- steps ---------------------------------------------------------------------------------
@@ -75,20 +89,20 @@ class Store:
         """Read what a step answered; None if it was never made.
 
         A record that was damaged, or that depends on an object (a mapping with the key `object`)
-        which is gone, counts as never made: it is removed, so that the step is made again.
+        which is gone or damaged, counts as never made: it is removed, and the step is made again.
 
         Raises:
             StoreError: The record exists and cannot be read.
         """
         path = self._step(key)
-        with _as_store_error(path):
+        with as_store_error(path):
             try:
                 status = path.lstat()
                 if stat.S_ISREG(status.st_mode) and status.st_size <= _RECORD_BYTES:
                     record = json.loads(path.read_bytes())
                     value = record["value"]
                     sound = record["sha256"] == sha256_json([record["inputs"], value])
-                    if sound and self._objects_exist(value):
+                    if sound and self._objects_are_sound(value):
                         return value
             except FileNotFoundError:
                 return None
@@ -113,8 +127,8 @@ class Store:
         }
         text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         path = self._step(key)
-        with _as_store_error(path), self._written(path) as stream:
-            stream.write(text.encode())
+        with as_store_error(path), self._written(path) as stream:
+            stream.write(text.encode("utf-8", "surrogatepass"))
 
     def remember(self, kind: str, inputs: Json, compute: Callable[[], Json]) -> Json:
         """Answer from the store, or compute and keep the answer.
@@ -185,11 +199,13 @@ class Store:
 
         plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         try:
-            with _as_store_error(self.root), self.scratch() as folder:
+            with as_store_error(self.root), self.scratch() as folder:
                 aside = folder / "arrays"
                 save_file(plain, aside)
                 return self._adopt(aside, sha256_file(aside), _ARRAYS)
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            if "os error" in str(error):
+                raise StoreError(f"the store cannot be used at {self.root}: {error}") from error
             kinds = sorted({array.dtype.name for array in plain.values()})
             raise StoreError(f"arrays of types {kinds} cannot be kept: {error}") from error
 
@@ -202,7 +218,7 @@ class Store:
         from safetensors.numpy import load_file
 
         path = self._sound_object(sha256, _ARRAYS)
-        with _as_store_error(path):
+        with as_store_error(path):
             found: dict[str, np.ndarray] = load_file(path)
         for array in found.values():
             array.flags.writeable = False
@@ -223,7 +239,7 @@ class Store:
         """
         if not _SUFFIX.fullmatch(suffix):
             raise ValueError(f"suffix {suffix!r} is not a plain extension such as '.onnx'")
-        with _as_store_error(path), self.scratch() as folder:
+        with as_store_error(path), self.scratch() as folder:
             aside = folder / "file"
             with path.open("rb") as source, aside.open("wb") as copy:
                 shutil.copyfileobj(source, copy, _COPY_BYTES)
@@ -247,18 +263,26 @@ class Store:
         """A private, empty folder on the store's disk, removed with all in it at the end.
 
         Raises:
-            StoreError: The store cannot be written.
+            StoreError: The store cannot be written, or its disk became full inside the block.
         """
         folder = self.root / "scratch" / secrets.token_hex(8)
         with contextlib.ExitStack() as stack:
-            with _as_store_error(folder):
+            with as_store_error(folder):
                 # Locked before it is made: a folder without a lock is always a dead one's.
                 stack.enter_context(locks.held(folder.with_suffix(".lock")))
                 folder.mkdir()
             try:
                 yield folder
+            except OSError as error:
+                if not is_full(error):
+                    raise
+                with as_store_error(self.root):
+                    raise
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
+                # Children that were ended inside the block had folders of their own.
+                with contextlib.suppress(OSError):
+                    self._clear_dead_scratch()
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -297,23 +321,25 @@ class Store:
             raise StoreError(f"{suffix!r} is not the end of the name of anything kept")
         return self.root / "objects" / _checked(sha256)[:2] / f"{sha256}{suffix}"
 
-    def _objects_exist(self, value: Json) -> bool:
+    def _objects_are_sound(self, value: Json) -> bool:
         if isinstance(value, dict):
             name = value.get("object")
             if isinstance(name, str) and _HASH.fullmatch(name):
                 suffix = value.get("suffix", _ARRAYS)
                 if not isinstance(suffix, str) or not _SUFFIX.fullmatch(suffix):
                     return False
-                if not self._object(name, suffix).is_file():
+                path = self._object(name, suffix)
+                if not self._is_sound(path, name):
+                    path.unlink(missing_ok=True)
                     return False
-            return all(self._objects_exist(part) for part in value.values())
+            return all(self._objects_are_sound(part) for part in value.values())
         if isinstance(value, list):
-            return all(self._objects_exist(part) for part in value)
+            return all(self._objects_are_sound(part) for part in value)
         return True
 
     def _sound_object(self, sha256: str, suffix: str) -> Path:
         path = self._object(sha256, suffix)
-        with _as_store_error(path):
+        with as_store_error(path):
             if self._is_sound(path, sha256):
                 return path
             was_there = os.path.lexists(path)
@@ -328,7 +354,8 @@ class Store:
             return False
         if not stat.S_ISREG(status.st_mode):
             return False  # A link, a pipe, a device: never followed, never opened.
-        seen = (status.st_mtime_ns, status.st_size, status.st_ino)
+        # The time of the last change of any kind cannot be set back, unlike that of the content.
+        seen = (status.st_ctime_ns, status.st_mtime_ns, status.st_size, status.st_ino)
         if self._verified.get(path) == seen:
             return True
         if sha256_file(path) != sha256:
@@ -340,11 +367,11 @@ class Store:
     def _adopt(self, aside: Path, sha256: str, suffix: str) -> str:
         path = self._object(sha256, suffix)
         if not self._is_sound(path, sha256):
-            _own_folder(path.parent)
-            _flush(aside)
+            own_folder(path.parent)
+            flush(aside)
             aside.chmod(0o444)
             aside.replace(path)
-            _flush(path.parent)
+            flush(path.parent)
         return sha256
 
     @contextlib.contextmanager
@@ -353,44 +380,12 @@ class Store:
             aside = folder / "record"
             with aside.open("wb") as stream:
                 yield stream
-            _flush(aside)
-            _own_folder(path.parent)
+            flush(aside)
+            own_folder(path.parent)
             aside.replace(path)
-
-
-def _own_folder(path: Path) -> None:
-    """Make a folder of the store, or see that it is one: what lies behind a link is not ours.
-
-    Raises:
-        StoreError: A link is in its place. (Clearing dead scratch through one would remove a
-            stranger's choice of files.)
-    """
-    if path.is_symlink():
-        raise StoreError(f"{path} is a link; a store has none: give another folder")
-    path.mkdir(parents=True, exist_ok=True)
 
 
 def _checked(name: str) -> str:
     if not isinstance(name, str) or not _HASH.fullmatch(name):
         raise StoreError(f"{name!r} is not the name of anything kept: 64 hexadecimal digits are")
     return name
-
-
-def _flush(path: Path) -> None:
-    # A folder cannot be opened for flushing on Windows, and need not be.
-    if os.name == "nt" and path.is_dir():
-        return
-    descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _as_store_error(where: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StoreError(f"the store cannot be used at {where}: {reason}") from error

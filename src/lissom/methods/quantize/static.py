@@ -110,13 +110,14 @@ class Static:
             ),
         )
         candidates, broken = _finite(model, candidates)
-        values = _values(place(model, candidates, lambda _: None))
+        answers = context.facts.float_answers
+        values = _values(place(model, candidates, lambda _: None, answers))
         if not values:
             nothing = Skip(target="model", reason=NO_WEIGHTS)
             return _nothing((*skips, *broken) or (nothing,))
         evidence = context.evidence(model, {Need.RANGES: values})
         found = _Ranges(self, evidence, signed=context.facts.activation == "int8")
-        placement = place(model, candidates, found.obstacle)
+        placement = place(model, candidates, found.obstacle, answers)
         edits = _Writer(self, model, context, found, placement).edits()
         return Plan(
             method=_ID,

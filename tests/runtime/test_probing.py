@@ -1,0 +1,76 @@
+"""What the probes share: words, feeds, conclusions, and that facts are asked once."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lissom.graph import probe_models
+from lissom.runtime import _probing as module
+from lissom.runtime._probing import Bench, feeds_of, kept_facts, named, reduce_range, weight_only
+from lissom.runtime.facts import Facts
+from lissom.runtime.onnxruntime import Runtime
+from lissom.runtime.target import Target
+from lissom.store.store import Store
+
+KNOWN = Facts(
+    activation="uint8",
+    reduce_range=False,
+    integer_operators=frozenset({"Conv"}),
+    passthrough_operators=frozenset(),
+    weight_only=(),
+    dynamic_operators=frozenset(),
+    float16_compute=False,
+)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path, Runtime(), Target())
+
+
+def test_feeds_are_always_the_same() -> None:
+    np.testing.assert_array_equal(feeds_of((2, 3))["x"], feeds_of((2, 3))["x"])
+    assert feeds_of((2, 3))["x"].dtype == np.float32
+
+
+def test_products_have_names() -> None:
+    assert named((1, 512), (512, 1024)) == "MatMul 1x512 * 512x1024"
+    assert named((1, 3, 8, 8), (4, 3, 3, 3)) == "Conv 1x3x8x8 * 4x3x3x3"
+
+
+def test_a_model_against_a_larger_one(bench: Bench) -> None:
+    small, large = ((1, 8), (8, 8)), ((64, 512), (512, 512))
+    with bench.open(probe_models.float_product(*small)) as session:
+        assert session.run(feeds_of(small[0]))["y"].shape == (1, 8)
+    model = probe_models.float_product(*large)
+    assert bench.gain(model, model, feeds_of(large[0]), Target(threads=2)) > 0
+
+
+def test_weight_only_lists_what_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Bench, "gain", lambda *_: 1.0)
+    notes: list[str] = []
+    assert (4, 32) in weight_only(bench, notes)
+    assert any("packed in 4 bits" in note for note in notes)
+
+
+def test_saturation_is_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, feeds, exact = probe_models.saturating_product()
+    notes: list[str] = []
+    monkeypatch.setattr(probe_models, "saturating_product", lambda: (model, feeds, exact + 1))
+    assert reduce_range(bench, notes)
+    assert "7 bits" in notes[0]
+
+
+def test_facts_are_asked_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def answer(entry: str, arguments: object, limits: object) -> object:
+        asked.append(entry)
+        return KNOWN.to_json()
+
+    monkeypatch.setattr(module, "call", answer)
+    for probe in (1, 1, 2):
+        found = kept_facts(Runtime(), "a:b", Store(tmp_path), probe=probe, seconds=1.0)
+        assert found == KNOWN
+    assert asked == ["a:b", "a:b"]
