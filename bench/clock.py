@@ -1,13 +1,13 @@
 """Does the clock hold what it says: a model against itself, on a machine at rest and a busy one.
 
-    python -m bench.clock [--cache DIR] [--runs 100] [--busy-runs 30] [--out FILE]
+    python -m bench.clock [--cache DIR] [--runs 100] [--busy-runs 20] [--out FILE]
 
 Each run is one timing as `lissom compress` makes it. A model is as fast as itself, so the 95%
 interval of its speedup over itself should hold 1 in about 95 of 100 runs. Then the same with one
 other process that never rests, and with one on every processor. And for a model and its quantized
 twin: do busy machines' intervals hold the speedup that the machine at rest found?
 
-It wants a machine that nobody else uses: about 20 minutes at rest, and as long again when busy.
+It wants a machine that nobody else uses: about 25 minutes at rest, and as long again when busy.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def main() -> None:
     )
     parser.add_argument("--cache", type=Path, default=Path("build") / "bench")
     parser.add_argument("--runs", type=int, default=100, help="of each model, at rest")
-    parser.add_argument("--busy-runs", type=int, default=30, help="in each busy state")
+    parser.add_argument("--busy-runs", type=int, default=20, help="in a busy state, and of twins")
     parser.add_argument("--out", type=Path, default=RESULT)
     given = parser.parse_args()
     every = {"at rest": 0, "one busy": 1, "all busy": len(cores.logical())}
@@ -73,7 +73,7 @@ def main() -> None:
             count = given.busy_runs if spinning else given.runs
             with busy(spinning):
                 for one in each:
-                    found[one.name][state] = told(one, count, store)
+                    found[one.name][state] = told(one, count, given.busy_runs, store)
                     print(f"{state}: {one.name}: {json.dumps(found[one.name][state])}", flush=True)
     result = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
@@ -118,12 +118,12 @@ def busy(count: int) -> Iterator[None]:
             one.wait()
 
 
-def told(subject: Subject, count: int, store: Store) -> dict[str, Any]:
+def told(subject: Subject, count: int, twin_count: int, store: Store) -> dict[str, Any]:
     """Timings of a model against itself, and of its twin against it, in numbers."""
     started = time.monotonic()
     quiet = Quiet()
 
-    def timed(other: Path) -> list[Timing]:
+    def timed(other: Path, times: int) -> list[Timing]:
         return [
             compare_latency(
                 subject.model,
@@ -134,16 +134,16 @@ def told(subject: Subject, count: int, store: Store) -> dict[str, Any]:
                 store=store,
                 quiet=quiet,
             )
-            for _ in range(count)
+            for _ in range(times)
         ]
 
-    alone = timed(subject.model)
+    alone = timed(subject.model, count)
     found = {
         "latency_ms": statistics.median(one.original.median_ms for one in alone),
         "itself": against(alone, 1.0),
     }
     if subject.twin is not None:
-        twins = timed(subject.twin)
+        twins = timed(subject.twin, twin_count)
         found["twin_intervals"] = [list(one.speedup_interval) for one in twins]
         found["twin_speedups"] = [one.speedup for one in twins]
     return {**found, "seconds": round(time.monotonic() - started, 1)}

@@ -107,7 +107,28 @@ def table(found: dict[str, Any]) -> str:
         held = [f"{covered(each['candidates'], pool)} of {count}" for pool in POOLS]
         inputs = each["inputs"]["few"]
         lines.append(f"| {name} | {inputs} | {count} | " + " | ".join([*ranks, *held]) + " |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_few_labels(found)]) + "\n"
+
+
+def _few_labels(found: dict[str, Any]) -> list[str]:
+    """What few labels add, by their number."""
+    rows = [
+        f"| {name} | {one['labels']} of {one['inputs']} | {100 * one['corrected_error']:.2f} | "
+        + ("" if one["labels_alone_error"] is None else f"{100 * one['labels_alone_error']:.2f}")
+        + f" | {100 * one['held']:.0f}% |"
+        for name, each in found["tasks"].items()
+        for one in each.get("few_labels", ())
+    ]
+    if not rows:
+        return []
+    return [
+        "",
+        "With few labels and no known quality, drawings of the labelled test inputs:",
+        "",
+        "| task | labels | error, corrected by them | error, labels alone | interval held |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        *rows,
+    ]
 
 
 def covered(rows: list[dict[str, Any]], pool: str) -> int:

@@ -332,3 +332,14 @@ def test_only_what_is_certified_is_delivered_where_that_is_asked(
     )
     assert easy.choice.name == "half"
     assert easy.chosen.certificates[0].held
+
+
+def test_apply_writes_over_nothing(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "theirs.onnx").write_bytes(b"precious")
+    (tmp_path / "link.onnx").symlink_to(tmp_path / "absent")
+    recipe = lissom.Recipe(name="nothing", steps=())
+    for name in ("theirs.onnx", "link.onnx"):
+        with pytest.raises(OutputError, match="exists"):
+            lissom.apply(recipe, place.model, out=tmp_path / name, store=place.store)
+    assert (tmp_path / "theirs.onnx").read_bytes() == b"precious"
+    assert not (tmp_path / "absent").exists()

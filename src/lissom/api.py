@@ -283,8 +283,7 @@ def apply(
     """
     steps = recipe if isinstance(recipe, Recipe) else Recipe.load(Path(recipe))
     path = Path(out)
-    if path.exists():
-        raise OutputError(f"{path} exists; give another -o")
+    check_absent(path)
     data = Data.of(samples)
     if data is not None and data.preprocessing is None:
         data = replace(data, preprocessing=steps.preprocessing)
@@ -295,6 +294,7 @@ def apply(
         made, _ = rebuild(steps, opened.model, context(opened, facts, seed=steps.seed))
     except MethodError as error:
         raise type(error)(f"the recipe cannot be applied to {model}: {error}") from error
+    check_absent(path)  # still: rebuilding takes a while
     save(made, path, metadata=provenance(opened, steps))
     return path
 
@@ -348,6 +348,12 @@ def opened_at(path: Path, samples: Any, target: Target, store: Path | None) -> O
     return open_model(path, Data.of(samples), store=Store(store or default_store()), target=target)
 
 
+def check_absent(path: Path) -> None:
+    """Refuse to write over anything, a link that leads nowhere among it."""
+    if path.exists() or path.is_symlink():
+        raise OutputError(f"{path} exists; give another -o")
+
+
 def check_scope(job: Job) -> None:
     """Refuse targets that name nothing, before any work is done."""
     unmatched = job.scope.unmatched([job.opened.model])
@@ -362,7 +368,7 @@ def check_scope(job: Job) -> None:
 def dry(job: Job, proposed: Proposals, here: environment.Environment) -> Result:
     """What would be tried, with nothing measured and nothing written."""
     would = [
-        NotTried(name=one.name, reason=f"dry run: {'; '.join(map(str, one.recipe.steps))}")
+        NotTried(name=one.name, reason=f"dry run: {one.recipe.in_words or one.title}")
         for one in proposed.tried
     ]
     found = Found(

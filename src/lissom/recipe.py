@@ -92,6 +92,11 @@ class Recipe:
     preprocessing: dict[str, Any] | None = None
     runtime: str | None = None
 
+    @property
+    def in_words(self) -> str:
+        """The steps on one line; empty where there are none."""
+        return "; ".join(map(str, self.steps))
+
     def check(self) -> None:
         """Refuse what could never run, before anything does.
 

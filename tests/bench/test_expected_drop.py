@@ -75,3 +75,20 @@ def test_embeddings_are_estimated_too():
     assert reference.sure.mean() == pytest.approx(0.8, abs=1e-3)
     same = reference.estimates(collected(vectors))
     assert (same["lissom"], same["counted_raw"]) == (0.0, None)
+
+
+def test_few_labels_are_drawn_and_summed_up():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(800, 10)) * 3
+    labels = (softmax(scores).cumsum(axis=1) > rng.random((800, 1))).argmax(axis=1)
+    both = []
+    for values in (scores, scores + rng.normal(size=scores.shape)):
+        collector = Collector(expected_drop.OUTLOOKS["fmnist_vgg"], keep=32)
+        collector.take(values)
+        found = {f"test.{name}": array for name, array in collector.arrays().items()}
+        both.append({**found, "right": values.argmax(axis=1) == labels})
+    rows = expected_drop.summed_up(expected_drop.drawn(*both))
+    assert [row["labels"] for row in rows] == list(expected_drop.LABELLED)
+    assert rows[0]["labels_alone_error"] is None
+    assert rows[1]["corrected_error"] < rows[1]["labels_alone_error"]
+    assert all(0 <= row["held"] <= 1 for row in rows)

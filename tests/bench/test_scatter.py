@@ -30,7 +30,10 @@ def row(name, drop, value):
 def found():
     rows = [row("a<b", 0.001, 0.0), row("near", 0.02, 0.025), row("far", 0.2, 0.3)]
     task = {"original_quality": 0.9, "tested": 9, "inputs": {"few": 300, "test": 9}}
-    return {"tasks": {"minilm": {**task, "candidates": rows}}}
+    few = [{"labels": 0, "inputs": 500, "corrected_error": 0.01, "labels_alone_error": None}]
+    few.append({**few[0], "labels": 20, "labels_alone_error": 0.02})
+    few = [{**one, "held": 0.95, "drawings": 10} for one in few]
+    return {"tasks": {"minilm": {**task, "candidates": rows, "few_labels": few}}}
 
 
 def test_near_is_half_a_point_or_a_third_beyond_the_interval():
@@ -45,6 +48,8 @@ def test_the_table_counts_small_drops_and_all_ranks(found):
     assert "| 2 candidates that lose less than 3 points |" in text
     assert "| Lissom's estimate | 0.36 | 2 of 2 | 0.00 | 2 of 2 |" in text
     assert "| minilm | 300 | 3 | 1.00 | 1.00 | 2 of 3 | 3 of 3 |" in text
+    assert "| minilm | 0 of 500 | 1.00 |  | 95% |" in text
+    assert "| minilm | 20 of 500 | 1.00 | 2.00 | 95% |" in text
 
 
 def test_the_page_is_kept_but_for_the_table(found):

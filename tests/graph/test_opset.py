@@ -79,13 +79,17 @@ def test_what_cannot_be_raised_says_why():
     assert ops(ir_of(proto)) == ["NoSuchOperator"]
 
 
-def test_a_conversion_that_the_machine_cut_off_is_not_called_impossible(monkeypatch):
+def ending(kind):
     def ended(*_, **__):
         raise ChildFailed("it did not end", kind)
 
-    monkeypatch.setattr(module, "call", ended)
-    for kind in ("timeout", "memory"):
-        with pytest.raises(ChildFailed, match="did not end"):
-            raise_opset(model_of(tiny.mlp()), 21)
-    kind = "crashed"
+    return ended
+
+
+@pytest.mark.parametrize("kind", ["timeout", "memory"])
+def test_a_conversion_that_the_machine_cut_off_is_not_called_impossible(monkeypatch, kind):
+    monkeypatch.setattr(module, "call", ending(kind))
+    with pytest.raises(ChildFailed, match="did not end"):
+        raise_opset(model_of(tiny.mlp()), 21)
+    monkeypatch.setattr(module, "call", ending("crashed"))
     assert raise_opset(model_of(tiny.mlp()), 21) is None

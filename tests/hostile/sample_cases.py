@@ -140,6 +140,8 @@ def arrays() -> list[Case]:
     ]
     nan = npy(np.full((4, 3), np.nan, np.float32))
     found.append(file_case("npy", "NaN", nan, ".npy", refused=True))
+    old = header("{'descr': '<f4', 'fortran_order': False, 'shape': (4L, 3L), }")
+    found.append(file_case("npy", "a head of Python 2", old + good, ".npy"))
     return found
 
 

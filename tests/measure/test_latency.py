@@ -68,7 +68,7 @@ def test_what_is_timed_waits_for_quiet(
     loads = iter([0.9, 0.9, 0.0])
     monkeypatch.setattr("lissom.measure.pinning._PAUSE_SECONDS", 0.0)
     monkeypatch.setattr("lissom.measure.pinning.least_busy", lambda count: (None, next(loads)))
-    told: list[bool] = []
+    told: list[str] = []
     found = compare_latency(
         path,
         path,
@@ -76,9 +76,9 @@ def test_what_is_timed_waits_for_quiet(
         Target(),
         seconds=0.05,
         store=store,
-        quiet=Quiet(told.append),
+        quiet=Quiet(told.append, first_seconds=10.0),
     )
-    assert told == [True, False]
+    assert told == ["wait", "latency"]
     assert found.load.quiet
     assert 0 <= found.load.others <= 1
 
@@ -105,10 +105,10 @@ def test_waiting_is_taken_out_where_every_round_is_disturbed_and_the_interval_wi
     assert found["rounds"] == [[[0.002, 0.001]] * 5]
     assert found["median_ms"] == [2.0, 1.0]
     assert found["p90_ms"] == [4.0, 1.0]
-    assert found["doubt"] == [0.125, 0.0]
+    assert found["doubt"] == [0.1, 0.0]
     slow = module._latency({**found, "warm": [True, False]}, 0)
     assert slow.busy == 0.5
-    assert slow.interval_ms == pytest.approx((2 * 0.875, 2 / 0.875))
+    assert slow.interval_ms == pytest.approx((2 * 0.9, 2 / 0.9))
     assert not module._latency({**found, "warm": [True, False]}, 1).warm
 
 

@@ -55,17 +55,17 @@ class Machine:
 
 def test_a_quiet_machine_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     Machine(monkeypatch, [module.BUSY])
-    told: list[bool] = []
+    told: list[str] = []
     assert Quiet(told.append).processors(1) == Place(cpus=(1,), waited_seconds=0.0, quiet=True)
     assert told == []
 
 
 def test_waiting_ends_when_it_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, [0.9, 0.5, 0.3, 0.1])
-    told: list[bool] = []
-    place = Quiet(told.append).processors(2)
+    told: list[str] = []
+    place = Quiet(told.append, first_seconds=10.0).processors(2)
     assert place == Place(cpus=(2,), waited_seconds=1.5, quiet=True)
-    assert told == [True, False]
+    assert told == ["wait", "latency"]
     assert machine.now == 101.5
 
 

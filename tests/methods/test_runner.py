@@ -95,11 +95,16 @@ def test_without_samples_the_method_says_so(context):
         apply(Static(), context.original, without)
 
 
-def test_a_load_that_the_machine_cut_off_is_not_the_methods_failure(context, monkeypatch):
+@pytest.mark.parametrize(
+    ("kind", "raised"),
+    [("memory", ChildFailed), ("timeout", ChildFailed), ("crashed", MethodError)],
+)
+def test_a_load_that_the_machine_cut_off_is_not_the_methods_failure(
+    context, monkeypatch, kind, raised
+):
     def ended(*_, **__):
         raise ChildFailed("killed by SIGKILL", kind)
 
     monkeypatch.setattr(runner, "call", ended)
-    for kind, raised in (("memory", ChildFailed), ("crashed", MethodError)):
-        with pytest.raises(raised):
-            apply(Float16(), context.original, context)
+    with pytest.raises(raised):
+        apply(Float16(), context.original, context)

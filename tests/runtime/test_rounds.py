@@ -31,13 +31,14 @@ def clockwork(*seconds: float, name: str = "a", log: list[str] | None = None) ->
     return cast(Session, Clockwork(name, list(seconds), [] if log is None else log))
 
 
-LOOK = rounds._waiting
+Spent = rounds.Spent
+LOOK = rounds._spent
 
 
 @pytest.fixture(autouse=True)
 def calm(monkeypatch: pytest.MonkeyPatch) -> None:
     """These sessions' times are made up: what this machine really waited must not go with them."""
-    monkeypatch.setattr(rounds, "_waiting", dict)
+    monkeypatch.setattr(rounds, "_spent", dict)
 
 
 def test_a_round_goes_there_and_back() -> None:
@@ -72,23 +73,35 @@ def test_a_clock_that_slows_down_does_not_touch_the_ratio() -> None:
 def test_waiting_is_counted_for_the_one_that_waited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each look at the clock of waiting answers what the system would have said."""
     looks = iter([0.0, 0.0, 0.0, 1.5, 1.5, 1.5, 1.5, 2.0])  # before and after a, b, b, a
-    monkeypatch.setattr(rounds, "_waiting", lambda: {"1": next(looks), "2": 0.0})
+    ran = itertools.count()
+    monkeypatch.setattr(
+        rounds, "_spent", lambda: {"1": Spent(next(ran), next(looks)), "2": Spent(0.5, 99.0)}
+    )
     sessions = [clockwork(2.0), clockwork(1.0)]
     one = next(rounds.interleave(sessions, [{}, {}], [2, 2]))
     assert one.waits == [0.125, 0.75]
     assert one.typical == [1.75, 0.25]
 
 
-def test_a_thread_that_begins_or_ends_in_between_says_nothing() -> None:
-    assert rounds._longer({"1": 3.0, "2": 1.0}, {"2": 1.25, "3": 9.0}) == 0.25
-    assert rounds._longer({}, {}) == 0.0
+def test_only_the_thread_that_computes_is_held_up() -> None:
+    """A second thread that gets no processor waits all the time, and delays nothing."""
+    before = {"worker": Spent(1.0, 5.0), "caller": Spent(2.0, 3.0)}
+    after = {"worker": Spent(1.1, 8.0), "caller": Spent(4.0, 3.25)}
+    assert rounds._held_up(before, after) == 0.25
+    assert rounds._held_up(after, after) == 0.0
+    assert rounds._held_up({}, {}) == 0.0
+
+
+def test_a_thread_that_begins_or_ends_in_between_counts_from_nothing() -> None:
+    before = {"ended": Spent(3.0, 3.0), "kept": Spent(1.0, 1.0)}
+    assert rounds._held_up(before, {"kept": Spent(2.0, 1.5), "begun": Spent(9.0, 0.125)}) == 0.125
 
 
 @pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="Linux counts waiting")
 def test_this_system_counts_waiting() -> None:
     found = LOOK()
     assert found.keys() >= {str(os.getpid())}
-    assert all(seconds >= 0 for seconds in found.values())
+    assert all(one.ran > 0 and one.waited >= 0 for one in found.values())
 
 
 def test_a_system_that_does_not_count_waiting(
@@ -98,7 +111,7 @@ def test_a_system_that_does_not_count_waiting(
     monkeypatch.setattr("time.perf_counter", lambda: 7.0)
     monkeypatch.setattr("time.process_time", lambda: 5.0)
     monkeypatch.setattr("sys.platform", "darwin")
-    assert LOOK() == {"all": 2.0}
+    assert LOOK() == {"all": Spent(5.0, 2.0)}
     monkeypatch.setattr("sys.platform", "win32")
     assert LOOK() == {}
 

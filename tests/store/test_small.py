@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from lissom.store.small import read_small
+from lissom.store.small import open_regular, read_small
 
 
 def test_a_small_file_is_read_whole(tmp_path):
@@ -23,3 +23,14 @@ def test_what_is_no_file_is_refused_at_once(tmp_path, make):
     make(tmp_path / "odd")
     with pytest.raises(OSError):
         read_small(tmp_path / "odd")
+
+
+def test_only_regular_files_are_opened(tmp_path):
+    (tmp_path / "a").write_bytes(b"12345")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with open_regular(tmp_path / "b") as stream:
+        assert stream.read() == b"12345"
+    os.mkfifo(tmp_path / "pipe")
+    for path, follow in ((tmp_path / "b", False), (tmp_path / "pipe", True), (tmp_path, True)):
+        with pytest.raises(OSError):
+            open_regular(path, follow=follow)

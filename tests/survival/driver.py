@@ -14,6 +14,7 @@ Every opening for writing, renaming, removing and making of a folder is an event
 are not watched: what becomes of them when their parent dies is a part of what is tested.
 """
 
+import contextlib
 import errno
 import json
 import os
@@ -39,7 +40,8 @@ class Watch:
 
     def tell(self, kind: str, what: object) -> None:
         if self._descriptor >= 0:
-            os.write(self._descriptor, f"{kind} {what}\n".encode())
+            with contextlib.suppress(OSError):  # where files may not grow, nor may this one
+                os.write(self._descriptor, f"{kind} {what}\n".encode())
 
     def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         if self._inside or not self._is_change(event, arguments):

@@ -38,7 +38,7 @@ Rated = TypeVar("Rated", "Ceiling", "Movement")
 
 # (input, weight): large enough for every kernel, a second at most on a slow core.
 _PRODUCTS: Final = (
-    ("MatMul", (256, 1024), (1024, 1024)),
+    ("MatMul", (128, 1024), (1024, 1024)),
     ("Conv", (1, 128, 28, 28), (128, 128, 3, 3)),
 )
 _FAMILY: Final = {"MatMul": MATRIX, "Conv": CONVOLUTION}
@@ -50,7 +50,7 @@ _GAIN: Final = 1.2  # in float16; less is no kernel of its own
 _PROFILE_UNIT_MS: Final = 0.001
 _QUIET: Final = 0.1  # share of the machine that others may use
 _KIND: Final = "ceilings"
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,12 +257,37 @@ def _is_half(one: Ceiling, best: Mapping[tuple[str, Numbers], Ceiling]) -> bool:
     return one.numbers == "float16" and one.gflops > _GAIN * single.gflops
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trial:
+    """One product in one format, ready to be run."""
+
+    operator: str
+    numbers: Numbers
+    model: bytes
+    shape: tuple[int, ...]
+    macs: int
+
+
+def _trials() -> Iterator[_Trial]:
+    for operator, shape, weight in _PRODUCTS:
+        models: tuple[tuple[Numbers, bytes], ...] = (
+            ("float32", probe_models.float_product(shape, weight)),
+            ("float16", probe_models.float_product(shape, weight, "float16")),
+            ("int8", probe_models.integer_product(shape, weight, "uint8")),
+            ("int8", probe_models.integer_product(shape, weight, "int8")),
+        )
+        macs = prod(weight) * (shape[0] if len(weight) == 2 else prod(shape[2:]))
+        for numbers, model in models:
+            yield _Trial(operator=operator, numbers=numbers, model=model, shape=shape, macs=macs)
+
+
 class _Bench:
     """Writes probe models and times their nodes, at best."""
 
     def __init__(self, folder: Path, target: Target) -> None:
         self._path = folder / "probe.onnx"
         self._target = target
+        self._trials = tuple(_trials())
 
     def best_ms(self, model: bytes, shape: tuple[int, ...]) -> dict[tuple[str, str], float]:
         """The shortest time of each node; other work can only have made a run longer."""
@@ -272,41 +297,24 @@ class _Bench:
         return {node: 1e3 * min(seconds) for node, seconds in found.items()}
 
     def products(self) -> Iterator[Ceiling]:
-        """Each kind of product in each format that runs."""
-        for operator, shape, weight in _PRODUCTS:
-            macs = prod(weight) * (shape[0] if len(weight) == 2 else prod(shape[2:]))
-            single = self.best_ms(probe_models.float_product(shape, weight), shape)
-            yield _ceiling(operator, "float32", macs, *_product(single, operator))
-            half = self.half_ms(operator, shape, weight)
-            if half is not None:
-                yield _ceiling(operator, "float16", macs, *half)
-            whole = self.integer_ms(operator, shape, weight)
-            if whole is not None:
-                yield _ceiling(operator, "int8", macs, *whole)
-
-    def half_ms(
-        self, operator: str, shape: tuple[int, ...], weight: tuple[int, ...]
-    ) -> tuple[str, float] | None:
-        """The kernel and the whole time of a product in float16, the runtime's casts included."""
-        try:
-            found = self.best_ms(probe_models.float_product(shape, weight, "float16"), shape)
-        except MeasurementError:
-            return None  # it has no float16 at all: it computes what is stored so in float32
-        return _product(found, operator)[0], sum(found.values())
-
-    def integer_ms(
-        self, operator: str, shape: tuple[int, ...], weight: tuple[int, ...]
-    ) -> tuple[str, float] | None:
-        """The faster of the integer kernels for either sign of activations, if there is one."""
-        every = []
-        for activation in ("uint8", "int8"):
-            model = probe_models.integer_product(shape, weight, activation)
+        """Each kind of product in each format that runs; float16 with its casts, if it has any."""
+        for trial in self._trials:
             try:
-                every.append(_product(self.best_ms(model, shape), operator))
+                times = self.best_ms(trial.model, trial.shape)
             except MeasurementError:
-                continue  # it refuses this sign
-        integers = [(kernel, least) for kernel, least in every if is_integer(kernel)]
-        return min(integers, key=lambda one: one[1], default=None)
+                if trial.numbers == "float32":
+                    raise
+                continue  # the runtime has no such product
+            kernel, best = _product(times, trial.operator)
+            if trial.numbers == "int8" and not is_integer(kernel):
+                continue  # it computes in float what is stored in integers
+            spent = sum(times.values()) if trial.numbers == "float16" else best
+            yield Ceiling(
+                operator=trial.operator,
+                numbers=trial.numbers,
+                gflops=2 * trial.macs / (1e6 * max(spent, _PROFILE_UNIT_MS)),
+                kernel=kernel,
+            )
 
     def movements(self) -> Iterator[Movement]:
         """Moving few values, and many."""
@@ -334,12 +342,3 @@ def _product(times: Mapping[tuple[str, str], float], operator: str) -> tuple[str
         ran = ", ".join(sorted({op_type for _, op_type in times}))
         raise MeasurementError(f"the runtime ran a {operator} as {ran}, which says no time for it")
     return max(own, key=lambda one: one[1])
-
-
-def _ceiling(operator: str, numbers: Numbers, macs: int, kernel: str, best: float) -> Ceiling:
-    return Ceiling(
-        operator=operator,
-        numbers=numbers,
-        gflops=2 * macs / (1e6 * max(best, _PROFILE_UNIT_MS)),
-        kernel=kernel,
-    )

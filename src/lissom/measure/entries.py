@@ -4,8 +4,8 @@ The folder may come from a stranger, who cannot make a file of the user's a samp
 """
 
 from collections.abc import Iterable
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 from lissom.errors import SamplesError
 from lissom.store.small import open_regular
@@ -13,7 +13,7 @@ from lissom.store.small import open_regular
 __all__ = ["confined", "opened"]
 
 
-def opened(path: Path, *, follow: bool = True) -> IO[bytes]:
+def opened(path: Path, *, follow: bool = True) -> BufferedReader:
     """Open a file of samples; pipes and devices, which may never end or never begin, are refused.
 
     Args:

@@ -38,7 +38,7 @@ _MISBELIEF = {True: 0.15, False: 0.2}  # by whether the quality is known; see be
 _SPREAD = 0.25  # the least deviation of the pseudo-values of expected losses,
 _LABEL_SPREAD = 0.5  # and of differences on labels
 _RANKS = 32  # more likely classes than these are not tried
-_OVERCONFIDENCE = 0.1  # how far mean confidence is from quality, as a rule
+_OVERCONFIDENCE = 0.05  # how far mean confidence is from quality, as a rule
 _LEAST_EMBEDDED = 20  # labels that tell the quality where no confidence does
 _TRUSTED = (0.02, 0.995)  # a learned quality stays inside
 
@@ -64,7 +64,7 @@ class Trust:
 
     Attributes:
         temperature: of it; None for embeddings.
-        quality_known: it was fitted to the original's quality.
+        quality_known: it was fitted to the original's known quality, not to a learned one.
     """
 
     temperature: float | None
@@ -120,7 +120,7 @@ def corrected_quality(scores: Floats, confidence: Floats | None) -> float | None
     """The original's quality, learned from few labels and its own confidence.
 
     The mean confidence plus what the labelled samples are off by, the less of it the fewer they
-    are: a network's confidence is off by a tenth as a rule.
+    are: a network's mean confidence is off by a twentieth as a rule.
 
     Args:
         scores: of the original on labels, NaN where none is known, [n].

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from lissom.measure.load import Meter
 
@@ -25,7 +26,7 @@ _PAUSE_SECONDS = 0.5
 _SHARE = 0.1
 _TOPOLOGY = Path("/sys/devices/system/cpu")
 
-Told = Callable[[bool], None]
+Told = Callable[[Literal["wait", "latency"]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +44,9 @@ class Place:
     quiet: bool
 
 
-def silent(waiting: bool) -> None:  # noqa: FBT001 - the shape of every listener
+def silent(moment: str) -> None:
     """Hear nothing of waiting."""
-    del waiting
+    del moment
 
 
 class Quiet:
@@ -55,7 +56,8 @@ class Quiet:
     the time since it was made: a machine that never rests makes a run a tenth longer, not more.
 
     Args:
-        told: Called with True when waiting begins and with False when it ends.
+        told: Called with "wait" when waiting begins, and with "latency" when it ends and timing can
+            begin.
         first_seconds: What it may wait from the beginning on; None for ten.
     """
 
@@ -82,13 +84,13 @@ class Quiet:
             if load <= BUSY or self.patience <= 0:
                 break
             if not waited:
-                self._told(True)
+                self._told("wait")
             time.sleep(_PAUSE_SECONDS)
             passed = time.monotonic() - began
             waited += passed
             self._spent += passed
         if waited:
-            self._told(False)
+            self._told("latency")
         return Place(cpus=cpus, waited_seconds=round(waited, 3), quiet=load <= BUSY)
 
 

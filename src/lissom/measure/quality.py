@@ -143,7 +143,7 @@ def judge(
             samples.store.arrays(one["answers"][0]["object"]) for one in (ours, theirs)
         )
         lost = None if scores is None else scores[0] - scores[1]
-        trust = Trust(temperature=temperature, quality_known=grounds.quality is not None)
+        trust = Trust(temperature=temperature, quality_known=by.original_quality is not None)
         expected = estimate(first, second, views[0], main, trust, top=_top(by), lost=lost)
         grounds = replace(grounds, labelled=expected.labelled)
     return _quality(views, both, scores, expected, by, grounds)

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import struct
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from lissom.measure.entries import confined, opened
 from lissom.measure.fitting import Array, check_names, listed
 from lissom.measure.images import IMAGE_SUFFIXES, Preprocessing, read_images
 from lissom.measure.spool import MAX_BYTES
+from lissom.store.disk import is_full
 
 __all__ = ["RawFeed", "Source", "feeds_of", "read_npy"]
 
@@ -139,7 +141,9 @@ def _mapped(path: Path) -> Array:
 
 def _guarded(name: str, read: Callable[[], Array], path: Path) -> Array:
     try:
-        array = read()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a head that Python 2 wrote is as good as any
+            array = read()
     except _BROKEN as error:
         raise SamplesError(
             f"{name} cannot be read as an array: {error}; "
@@ -280,6 +284,8 @@ def _unpack(path: Path, scratch: Path, *, follow: bool = True) -> dict[str, Arra
             f"{path.name} is not a sound .npz file: {error}; save it with numpy.savez"
         ) from error
     except OSError as error:
+        if is_full(error):
+            raise  # it is the store's disk, which says what to do
         raise SamplesError(f"{path} cannot be read: {error}") from error
     return arrays
 

@@ -64,7 +64,7 @@ class Round:
     Attributes:
         seconds: Of every run.
         waits: The share of these runs' time in which they waited for a processor, 0 to 1; of the
-            thread that waited longest.
+            thread that computed most.
     """
 
     seconds: list[list[float]]
@@ -131,9 +131,9 @@ def interleave(
         seconds: list[list[float]] = [[] for _ in sessions]
         waited = [0.0] * len(sessions)
         for index in (*there, *reversed(there)):
-            before = _waiting()
+            before = _spent()
             runs = sessions[index].time(feeds[index], _half(counts[index]))
-            waited[index] += _longer(before, _waiting())
+            waited[index] += _held_up(before, _spent())
             seconds[index] += runs
         shares = (
             min(0.95, wait / max(sum(runs), 1e-9))
@@ -165,12 +165,20 @@ def _half(count: int) -> int:
     return -(-count // 2)
 
 
-def _waiting() -> dict[str, float]:
-    """For each thread of this process, the seconds in which it could have run and had to wait.
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Seconds of one thread so far: `ran` on a processor, `waited` when it could have run."""
 
-    Linux counts them. Where it does not, all time off the processor counts, which is the same thing
-    for a run that one thread computes; nothing is seen of the waiting of several. Windows counts
-    processor time too coarsely: there nothing is known, and nothing is answered.
+    ran: float
+    waited: float
+
+
+def _spent() -> dict[str, Spent]:
+    """What each thread of this process has spent.
+
+    Linux counts the waiting. Where it does not, all time off the processor counts, which is the
+    same thing for a run that one thread computes; nothing is seen of the waiting of several.
+    Windows counts processor time too coarsely: there nothing is known, and nothing is answered.
     """
     found = {}
     for task in os.listdir(_TASKS) if os.path.isdir(_TASKS) else ():
@@ -181,13 +189,22 @@ def _waiting() -> dict[str, float]:
         except (OSError, ValueError):
             continue  # a thread that has just ended, or a system that does not count
         if int(ran):
-            found[task] = int(waited) * 1e-9
+            found[task] = Spent(int(ran) * 1e-9, int(waited) * 1e-9)
     if found or sys.platform == "win32":
         return found
-    return {"all": time.perf_counter() - time.process_time()}
+    ran = time.process_time()
+    return {"all": Spent(ran, time.perf_counter() - ran)}
 
 
-def _longer(before: Mapping[str, float], after: Mapping[str, float]) -> float:
-    """By how many seconds the wait grew of the thread whose wait grew most."""
-    grown = (value - before.get(name, value) for name, value in after.items())
-    return max(0.0, max(grown, default=0.0))
+def _held_up(before: Mapping[str, Spent], after: Mapping[str, Spent]) -> float:
+    """By how many seconds the wait grew of the thread that computed most meanwhile.
+
+    Not of the one that waited longest: a second thread that does not get a processor holds nobody
+    up, because the first does its work.
+    """
+    most = Spent(0.0, 0.0)
+    for name, now in after.items():
+        then = before.get(name, Spent(0.0, 0.0))
+        grown = Spent(now.ran - then.ran, now.waited - then.waited)
+        most = max(most, grown, key=lambda one: one.ran)
+    return max(0.0, most.waited)

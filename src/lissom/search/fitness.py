@@ -144,33 +144,7 @@ def machine_findings(
         noise: of the clock; None if it could not be measured.
         busiest: the processes that use the processor most.
     """
-    found = []
-    if noise is not None and (noise.floor > NOISY or noise.disturbed):
-        who = ", ".join(f"{one.name} ({one.processors:g} processors)" for one in busiest)
-        found.append(
-            Finding(
-                kind="warning",
-                text=f"The clock is noisy now: differences of speed under {100 * noise.floor:.1f}% "
-                "cannot be told." + (f" Busy: {who}." if who else ""),
-                advice="Measure when other work has ended.",
-            )
-        )
-    if machine.quota is not None and machine.quota < machine.usable:
-        found.append(
-            Finding(
-                kind="warning",
-                text=f"This container may use {machine.quota:g} processors' time and sees "
-                f"{machine.usable}: with more threads than that it is stopped again and again.",
-                advice="Give it whole processors, or use no more threads than it has.",
-            )
-        )
-    elif machine.usable < machine.logical:
-        found.append(
-            Finding(
-                kind="note",
-                text=f"This process may use {machine.usable} of {machine.logical} processors.",
-            )
-        )
+    found = [*noise_findings(noise, busiest), *share_findings(machine)]
     if machine.guest:
         found.append(
             Finding(
@@ -209,3 +183,40 @@ def space_findings(free_bytes: int | None) -> tuple[Finding, ...]:
             advice="Make room, or give another folder with --store.",
         ),
     )
+
+
+def noise_findings(noise: Noise | None, busiest: Sequence[Busy]) -> tuple[Finding, ...]:
+    """What the clock's noise means, and who makes it."""
+    if noise is None or not (noise.floor > NOISY or noise.disturbed):
+        return ()
+    who = ", ".join(f"{one.name} ({one.processors:g} processors)" for one in busiest)
+    return (
+        Finding(
+            kind="warning",
+            text=f"The clock is noisy now: differences of speed under {100 * noise.floor:.1f}% "
+            "cannot be told." + (f" Busy: {who}." if who else ""),
+            advice="Measure when other work has ended.",
+        ),
+    )
+
+
+def share_findings(machine: Machine) -> tuple[Finding, ...]:
+    """What it means that not all of the machine's processors may be used."""
+    found = []
+    if machine.quota is not None and machine.quota < machine.usable:
+        found.append(
+            Finding(
+                kind="warning",
+                text=f"This container may use {machine.quota:g} processors' time and sees "
+                f"{machine.usable}: with more threads than that it is stopped again and again.",
+                advice="Give it whole processors, or use no more threads than it has.",
+            )
+        )
+    elif machine.usable < machine.logical:
+        found.append(
+            Finding(
+                kind="note",
+                text=f"This process may use {machine.usable} of {machine.logical} processors.",
+            )
+        )
+    return tuple(found)

@@ -240,14 +240,10 @@ class Run:
 
 def unhurried(job: Job, watch: Watch) -> Job:
     """The job with a patience of its own: it waits for idle processors, and says so."""
-
-    def told(waiting: bool) -> None:  # noqa: FBT001 - the shape of every listener
-        watch.tell("wait" if waiting else "latency")
-
     most = FIRST_SECONDS
     if watch.budget is not None:
         most = min(most, WAITING_SHARE * watch.budget)
-    return replace(job, opened=replace(job.opened, quiet=Quiet(told, first_seconds=most)))
+    return replace(job, opened=replace(job.opened, quiet=Quiet(watch.tell, first_seconds=most)))
 
 
 def is_unchanged(proposal: Proposal) -> bool:
