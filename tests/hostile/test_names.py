@@ -77,7 +77,7 @@ def test_nothing_acts_anywhere(place: Path) -> None:
         shown(place, "compare", place, place, *data, *more)
         told = shown(place, *run, *more)
     said = json.loads(told)
-    assert ACTS in json.dumps(said, ensure_ascii=False)
+    assert json.dumps(ACTS)[1:-1] in json.dumps(said)
     shown(place, "verify", "out/model.onnx", "--against", place, *data, codes=(0, 3))
     shown(place, "apply", "half.yaml", place, *data, "-o", "again.onnx")
     out = place.parent / "out"

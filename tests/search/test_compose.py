@@ -38,7 +38,7 @@ def test_front_choice_and_facts(trial: Trial) -> None:
     assert result.data.count == result.data.calibration + result.data.selection + (
         result.data.certification
     )
-    assert "1% was taken" in result.notes[-1]
+    assert "1.00 points were taken" in result.notes[-1]
 
 
 def test_without_data_the_notes_say_that_quality_was_not_measured(trial: Trial) -> None:

@@ -75,7 +75,7 @@ def test_files_that_may_not_grow_stop_the_run(scene: Scene, undisturbed: Scene) 
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     if hard != resource.RLIM_INFINITY and hard < 1 << 20:
         pytest.skip("files are limited here already")
-    for blocks in (1, 8, 40, 200):
+    for blocks in (1, 8, 40, 100):
         limited = ("sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh")
         code, told = replace(scene, before=limited).run()
         check_refused(code, told, "File too large", "free some room")

@@ -31,7 +31,6 @@ _POLL_SECONDS = 0.1
 _WATCH_SECONDS = 0.02  # between two looks at the memory of a child that has a limit
 _MEMORY_SHARE = 0.8
 _LEAVE_SECONDS = 5.0  # what a child may take to end once it has answered or closed its pipe
-_LAST_WORDS_SECONDS = 1.0  # what a dead child's last words may take to arrive
 _DETAIL_BYTES = 4000
 _LONGEST_LOOK_SECONDS = 1.0  # of one look at a child; longer, and this process itself was halted
 # How a child ends when something outside ended it: the file that it worked on is not to blame.
@@ -183,7 +182,7 @@ class _Words(threading.Thread):
     def last(self, *, dead: bool) -> str:
         """The end of what was printed so far; of a dead child, all that is still on its way."""
         if dead:
-            self.join(_LAST_WORDS_SECONDS)
+            self.join(_LEAVE_SECONDS)
         return self._kept.decode(errors="replace").strip()
 
 
@@ -239,6 +238,8 @@ class _Child:
             elif "error" in message:
                 _raise_again(message["error"])
             else:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(_LEAVE_SECONDS)
                 raise ChildFailed(f"{entry}: {message['failure']}", "error", self._last_words())
         raise self._crash(entry)
 
@@ -308,7 +309,7 @@ class _Child:
         return _ended(entry, code, self._last_words())
 
     def _last_words(self) -> str:
-        return self._words.last(dead=self.process.returncode is not None)
+        return self._words.last(dead=self.process.poll() is not None)
 
     def end(self) -> None:
         """Kill whatever is left of the child's group, and leave no zombie."""
@@ -327,7 +328,7 @@ class _Child:
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._reader.join(_LEAVE_SECONDS)
-        self._words.join(_LAST_WORDS_SECONDS)
+        self._words.join(_LEAVE_SECONDS)
         if self.process.stdout is not None and not self._reader.is_alive():
             self.process.stdout.close()
 

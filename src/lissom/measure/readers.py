@@ -236,7 +236,9 @@ def _cut(
 
 def _remapped(array: Array) -> Array:
     if isinstance(array, np.memmap) and array.filename is not None:
-        again: Array = np.lib.format.open_memmap(array.filename, mode="r")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as at the first reading
+            again: Array = np.lib.format.open_memmap(array.filename, mode="r")
         return again
     return array
 
