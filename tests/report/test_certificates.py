@@ -29,4 +29,3 @@ def test_what_is_delivered_is_said_to_be_certified_or_not(full_document: Any) ->
     assert line.startswith("Certificate, too few samples: Too few samples to tell")
     document_adapter().validate_python({**full_document, "front": [given]})
     assert list(certificate_sentences(None)) == []
-
