@@ -42,6 +42,20 @@ def test_what_others_disturbed_is_measured_again_when_the_machine_is_idle(
     assert idle == [True, True]  # what is undisturbed is not even looked at again
 
 
+def test_a_run_that_goes_on_takes_what_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = Place(cpus=None, waited_seconds=0.0, quiet=False)
+    monkeypatch.setattr(module, "place_now", lambda _: busy)
+    monkeypatch.setattr(module, "call", lambda *_, **__: CEILINGS.to_json())
+    store = Store(tmp_path / "store")
+    first = ceilings(Target(), store, kept=True)
+    assert not first.quiet
+    monkeypatch.setattr(module, "place_now", lambda _: replace(busy, quiet=True))
+    monkeypatch.setattr(module, "call", lambda *_, **__: pytest.fail("measured again"))
+    assert ceilings(Target(), store, kept=True) == first
+
+
 def test_it_waits_for_whoever_is_patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "call", lambda *_, **__: CEILINGS.to_json())
     patient = Quiet(first_seconds=0.0)

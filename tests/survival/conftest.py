@@ -1,6 +1,5 @@
 """A tiny run that nothing disturbed, made once: what every disturbed one must come to."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,6 @@ import pytest
 from tests.search.trial import write_cnn
 from tests.survival.scene import Scene
 
-PROBED = {"onnxruntime facts", "ceilings"}
 HALF = "lissom: 1\nname: half\nsteps:\n- method: quantize.float16\n"
 Make = Callable[[], Scene]
 
@@ -33,15 +31,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 
 
 @pytest.fixture
-def scene(undisturbed: Scene, tmp_path: Path) -> Scene:
-    """A place of its own where nothing was done yet but to probe the machine, which takes long."""
-    made = made_in(tmp_path / "scene")
-    for path in (undisturbed.store / "steps").rglob("*.json"):
-        if json.loads(path.read_text())["kind"] in PROBED:
-            copy = made.store / path.relative_to(undisturbed.store)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, copy)
-    return made
+def scene(tmp_path: Path) -> Scene:
+    """A place of its own where nothing has been done yet."""
+    return made_in(tmp_path / "scene")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 The environment variable `LISSOM_SURVIVAL` holds JSON:
 
-    brief       time for a moment only, and wait for no idle processor
+    brief       time for a moment only, wait for no idle processor, imagine the runtime's facts
     under       folders in which the disk is watched; "events" counts what is done to it there
     signal, at  send this process a signal at that event; with `over`, after it
     full        from that event on nothing new can be opened for writing there
@@ -22,6 +22,17 @@ import sys
 import time
 from typing import Any
 
+from lissom.runtime.facts import Facts
+
+FACTS = Facts(
+    activation="uint8",
+    reduce_range=False,
+    integer_operators=frozenset({"Conv", "Gemm", "MatMul"}),
+    passthrough_operators=frozenset({"Flatten", "Reshape"}),
+    weight_only=(),
+    dynamic_operators=frozenset(),
+    float16_compute=False,
+)
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link"}
 
@@ -77,14 +88,16 @@ class Watch:
 
 
 def patch(plan: dict[str, Any], watch: Watch) -> None:
-    """Time briefly, wait for nobody, and tell of every child process."""
+    """Make it brief, if that is wished, and tell of every child process."""
     from lissom.isolate import child
     from lissom.measure import pinning
+    from lissom.runtime import onnxruntime
     from lissom.search import assess, run
 
     if plan.get("brief"):
         assess.SECONDS, assess.ATTEMPTS = 0.05, 1
         pinning.FIRST_SECONDS = run.FIRST_SECONDS = 0.0
+        onnxruntime.Runtime.facts = lambda *_: FACTS  # type: ignore[method-assign]
     made = child._Child.__init__
     victim, left = plan.get("slay", ("", 0))
 

@@ -170,7 +170,9 @@ class Ceilings:
         )
 
 
-def ceilings(target: Target, store: Store, *, quiet: Quiet | None = None) -> Ceilings:
+def ceilings(
+    target: Target, store: Store, *, quiet: Quiet | None = None, kept: bool = False
+) -> Ceilings:
     """Measure what a runtime reaches here, once a machine, runtime, options and threads.
 
     About a second; afterwards it comes from the store. What was measured while others worked is
@@ -180,6 +182,8 @@ def ceilings(target: Target, store: Store, *, quiet: Quiet | None = None) -> Cei
         target: the runtime with its options and threads.
         store: keeps them.
         quiet: waits for idle processors first; None takes the least busy as they are.
+        kept: take what is in the store however it was measured; so a run that goes on, or is asked
+            for again, measures nothing twice.
 
     Raises:
         MeasurementError: the runtime cannot run the simplest of models.
@@ -198,7 +202,7 @@ def ceilings(target: Target, store: Store, *, quiet: Quiet | None = None) -> Cei
         return _measured(target, store, place)
 
     found = store.remember(_KIND, inputs, compute)
-    if not found["quiet"] and (place := place_now(target.threads)).quiet:
+    if not kept and not found["quiet"] and (place := place_now(target.threads)).quiet:
         found = _measured(target, store, place)
         store.put_json(store.key(_KIND, inputs), found, kind=_KIND, inputs=inputs)
     return Ceilings.from_json(found)

@@ -77,6 +77,7 @@ class Basis:
 
     Attributes:
         opened: the original with its feed, target and store.
+        kept: ceilings are taken as the store has them, if it has any.
         reached: the ceilings that were asked for so far, by place.
 
     Its attributes and methods raise:
@@ -86,6 +87,7 @@ class Basis:
     """
 
     opened: Opened
+    kept: bool = False
     reached: dict[Target, Ceilings] = field(default_factory=dict, compare=False)
 
     @cached_property
@@ -106,7 +108,8 @@ class Basis:
     def ceilings(self, target: Target) -> Ceilings:
         """What the machine reaches in a place; one answer for the whole run."""
         if target not in self.reached:
-            found = ceilings(target, self.opened.store, quiet=self.opened.quiet)
+            opened = self.opened
+            found = ceilings(target, opened.store, quiet=opened.quiet, kept=self.kept)
             self.reached[target] = found
         return self.reached[target]
 

@@ -48,7 +48,7 @@ class Reasons:
             tried: the candidates.
             chosen: the name of what is delivered.
         """
-        basis = Basis(opened=self.job.opened)
+        basis = Basis(opened=self.job.opened, kept=True)
         original, basis_holds = self.profiled(original, basis)
         found = []
         for one in tried:
