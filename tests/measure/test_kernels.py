@@ -35,7 +35,9 @@ from lissom.measure.kernels import (
         ("BiasGelu", "Gelu"), ("QuickGelu", "Gelu"),
         ("SkipLayerNormalization", "LayerNormalization"), ("MVN f32", "LayerNormalization"),
         ("MaxPool", "Pool"), ("QLinearAveragePool", "Pool"), ("QLinearSoftmax", "Softmax"),
-        ("QLinearConcat", "Concat"), ("Mystery i64", "Mystery"), ("Gather", "Gather"),
+        ("QLinearConcat", "Concat"),
+        ("com.microsoft.nchwc:Conv", CONVOLUTION), ("", ""),
+        ("Mystery i64", "Mystery"), ("Gather", "Gather"),
     ],
 )  # fmt: skip
 def test_families(name: str, expected: str) -> None:

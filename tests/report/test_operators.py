@@ -1,26 +1,12 @@
 # the signs that people read: minus, times, dash
 import pytest
 
-from lissom.report.operators import REASONS, costs_more, family, gap_rows, operator_rows
+from lissom.report.operators import REASONS, costs_more, gap_rows, operator_rows
 from lissom.report.schema import Document, OperatorEntry
 
 
 def entry(op_type: str, milliseconds: float, count: int = 1) -> OperatorEntry:
     return {"op_type": op_type, "count": count, "milliseconds": milliseconds, "share": 0.1}
-
-
-@pytest.mark.parametrize(
-    ("op_type", "name"),
-    [("Conv", "Conv"), ("FusedConv", "Conv"), ("QLinearConv", "Conv"), ("ConvInteger", "Conv"),
-     ("com.microsoft.nchwc:Conv", "Conv"), ("MatMulNBits", "MatMul / Gemm"),
-     ("QGemm", "MatMul / Gemm"), ("DynamicQuantizeMatMul", "MatMul / Gemm"),
-     ("DynamicQuantizeLinear", "Quantize / dequantize"),
-     ("DequantizeLinear", "Quantize / dequantize"), ("BiasGelu", "Gelu"),
-     ("SkipLayerNormalization", "LayerNormalization"), ("QLinearAdd", "Add"),
-     ("NhwcMaxPool", "MaxPool"), ("Softmax", "Softmax"), ("Quux", "Quux"), ("", "")],
-)  # fmt: skip
-def test_operators_are_joined_by_what_they_compute(op_type: str, name: str) -> None:
-    assert family(op_type) == name
 
 
 def test_rows_hold_all_the_time_heaviest_first() -> None:

@@ -44,7 +44,9 @@ DataPath = Annotated[
     Path | None,
     typer.Option("--data", help="Samples: .npz, .npy, or a folder of .npz files or images."),
 ]
-Labels = Annotated[Path | None, typer.Option(help="Labels, .npy, one entry a sample.")]
+Labels = Annotated[
+    Path | None, typer.Option(help="Labels, .npy, one a sample; -1, NaN or empty: unknown.")
+]
 Preprocessing = Annotated[
     Path | None, typer.Option(help="YAML: width, height, layout, mean, scale of images.")
 ]

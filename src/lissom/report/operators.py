@@ -6,28 +6,15 @@ joined by what they compute, and the names that the runtime really ran stand bes
 Where the run looked for the gaps between promise and machine, its rows are shown as they are.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from lissom.measure.kernels import family
 from lissom.report import wording
 from lissom.report.schema import FrontEntry, OperatorEntry
 
-__all__ = ["REASONS", "OperatorRow", "costs_more", "family", "gap_rows", "operator_rows"]
-
-CONVERSION: Final = "Quantize / dequantize"
-MATRIX: Final = "MatMul / Gemm"
-_FAMILIES: Final = (
-    (re.compile(r"^(Dynamic)?(De)?[Qq]uantizeLinear$"), CONVERSION),
-    (re.compile(r"MatMul|Gemm$"), MATRIX),
-    (re.compile(r"^Reorder(Input|Output)$|^Transpose$"), "Transpose / reorder"),
-    (re.compile(r"Gelu$"), "Gelu"),
-    (re.compile(r"LayerNormalization$"), "LayerNormalization"),
-    (re.compile(r"Attention$"), "Attention"),
-)
-_PREFIX: Final = re.compile(r"^(QLinear|Fused|Nhwc|Q(?=[A-Z]))")
-_SUFFIX: Final = re.compile(r"(?<=[a-z])Integer$")
+__all__ = ["REASONS", "OperatorRow", "costs_more", "gap_rows", "operator_rows"]
 
 REASONS: Final[Mapping[str, str]] = {
     "overhead": "each call costs something however little it computes, and these are small",
@@ -66,15 +53,6 @@ class OperatorRow:
     promised_ms: float | None = None
     reason: str = ""
     words: str = ""
-
-
-def family(op_type: str) -> str:
-    """What an operator computes, whatever its fused or quantized name."""
-    bare = op_type.rsplit(":", 1)[-1].rsplit(".", 1)[-1]
-    for pattern, name in _FAMILIES:
-        if pattern.search(bare):
-            return name
-    return _SUFFIX.sub("", _PREFIX.sub("", bare)) or op_type
 
 
 def gap_rows(entry: FrontEntry) -> list[OperatorRow]:
