@@ -108,7 +108,9 @@ def test_waiting_is_taken_out_where_every_round_is_disturbed_and_the_interval_wi
     assert found["doubt"] == [0.1, 0.0]
     slow = module._latency({**found, "warm": [True, False]}, 0)
     assert slow.busy == 0.5
-    assert slow.interval_ms == pytest.approx((2 * 0.9, 2 / 0.9))
+    low, high = slow.interval_ms
+    assert 2 * 0.88 < low < 2 * 0.9  # one loading: what is usual between loadings comes on top
+    assert 2 / 0.9 < high < 2 / 0.88
     assert not module._latency({**found, "warm": [True, False]}, 1).warm
 
 

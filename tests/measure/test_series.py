@@ -54,7 +54,7 @@ def coverage(*, correlation: float, between: float) -> float:
 
 
 @pytest.mark.parametrize(
-    ("correlation", "between"), [(0.0, 0.0), (0.7, 0.0), (0.0, 0.01), (0.5, 0.01)]
+    ("correlation", "between"), [(0.0, 0.0), (0.7, 0.0), (0.0, 0.005), (0.0, 0.01), (0.5, 0.01)]
 )
 def test_the_interval_holds_the_truth_about_as_often_as_it_says(
     correlation: float, between: float
@@ -62,9 +62,12 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says(
     assert coverage(correlation=correlation, between=between) >= 0.9
 
 
-def test_few_loadings_say_nothing_about_their_difference() -> None:
-    assert module._between_parts([[1.0, 1.1], [2.0, 2.1]]) == 0.0
-    assert module._between_parts([[1.0] * 9, [1.1] * 9, [1.2] * 9]) > 0.0
+def test_loadings_differ_by_what_is_usual_until_many_say_otherwise() -> None:
+    one = module._between_parts([[1.0] * 9])
+    alike = [module._between_parts([[1.0] * 9] * count) for count in (3, 5, 50)]
+    assert one == pytest.approx(2.776 * 0.005, rel=1e-3)
+    assert one > alike[0] > alike[1] > alike[2] > 0.0
+    assert module._between_parts([[1.0] * 9, [1.1] * 9, [1.2] * 9]) > 10 * alike[0]
 
 
 def test_an_interval_of_ratios_stays_positive_however_much_loadings_differ() -> None:

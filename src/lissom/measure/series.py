@@ -5,7 +5,8 @@ them for independent would be too narrow. They are joined in batches until neigh
 correlate; the interval is the bootstrap's over the batches (batch means: Law, Simulation Modeling
 and Analysis, section 9.5.3, here with medians). What differs from one loading of a model to the
 next (where its memory lies: half a percent has been seen) is not in such an interval. So it is
-widened by what the loadings (the parts) differ beyond the noise inside them (a random effect).
+widened by what the loadings (the parts) differ beyond the noise inside them (a random effect),
+which a handful of loadings cannot tell without knowing what is usual.
 """
 
 import math
@@ -21,6 +22,8 @@ __all__ = ["batches", "summary", "undisturbed"]
 _LEAST_PARTS = 3  # fewer say nothing about how parts differ
 _LEAST_BATCHES = 8  # in all: fewer make a bootstrap of nothing
 _ENOUGH = 12  # undisturbed rounds, that the others are not needed
+_USUAL = 0.005  # standard deviation of loadings' medians at rest, relative
+_USUAL_PARTS = 4
 _SEED = 0
 
 
@@ -112,16 +115,21 @@ def _between_parts(parts: Sequence[Sequence[float]]) -> float:
     """Half a 95% interval's width that is due to how parts differ, beyond the noise in each.
 
     The variance of the parts' medians, less what their own noise explains (variance components by
-    the analysis of variance), over their number, times Student's t. Zero for fewer than three.
+    the analysis of variance). A handful of parts may agree by chance, so what is usual counts as
+    if it had been seen in four more (a moderated variance: Smyth 2004, equation 5), and Student's t
+    has their degrees of freedom too.
     """
-    if len(parts) < _LEAST_PARTS:
-        return 0.0
     from scipy.special import stdtrit
 
-    medians = [statistics.median(part) for part in parts]
-    inside = []
-    for part in parts:
-        low, high = bootstrap_median(batches([part]), seed=_SEED)
-        inside.append(((high - low) / 3.92) ** 2)
-    beyond = max(0.0, statistics.variance(medians) - statistics.fmean(inside))
-    return float(stdtrit(len(parts) - 1, 0.975)) * math.sqrt(beyond / len(parts))
+    freedom = len(parts) - 1
+    beyond = 0.0
+    if freedom:
+        medians = [statistics.median(part) for part in parts]
+        inside = []
+        for part in parts:
+            low, high = bootstrap_median(batches([part]), seed=_SEED)
+            inside.append(((high - low) / 3.92) ** 2)
+        beyond = max(0.0, statistics.variance(medians) - statistics.fmean(inside))
+    moderated = (_USUAL_PARTS * _USUAL**2 + freedom * beyond) / (_USUAL_PARTS + freedom)
+    width = float(stdtrit(_USUAL_PARTS + freedom, 0.975))
+    return width * math.sqrt(moderated / len(parts))
