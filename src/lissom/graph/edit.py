@@ -9,10 +9,17 @@ place that a new kind of edit must reach. A new kind wants a decision record.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, assert_never, final
 
 from lissom.errors import RecipeError
+from lissom.graph.cutting import (
+    Resizing,
+    Rewrite,
+    WeightCut,
+    rewrite_from_json,
+    rewrite_to_json,
+)
 from lissom.numerics.packing import BlockPacked
 from lissom.numerics.quantized import QuantizedTensor
 from lissom.store.hashing import Json
@@ -25,8 +32,11 @@ __all__ = [
     "EncodeWeight",
     "FuseNodes",
     "IntegerEncoding",
+    "InsertScale",
     "QuantizeActivation",
+    "RemoveChannels",
     "ReplaceGraph",
+    "ReplaceWeight",
     "describe",
     "edit_from_json",
     "edit_to_json",
@@ -206,7 +216,64 @@ class ReplaceGraph:
     reason: str
 
 
-Edit: TypeAlias = EncodeWeight | QuantizeActivation | Cast | FuseNodes | ReplaceGraph
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveChannels:
+    """Take units of channel groups out of every weight that they live in.
+
+    Attributes:
+        cuts: what leaves which weight.
+        rewrites: settings that count channels.
+        resized: sizes that the graph states of its values.
+    """
+
+    cuts: tuple[WeightCut, ...]
+    rewrites: tuple[Rewrite, ...] = ()
+    resized: tuple[Resizing, ...] = ()
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaceWeight:
+    """Give a weight other values, or an operator the bias that it lacked.
+
+    Attributes:
+        weight: the initializer; for a new bias a name that is free.
+        values: of the same shape and type; a new bias has one number for each output channel.
+        bias_of: the node that lacked a bias; None replaces a weight that is there.
+    """
+
+    weight: str
+    values: ArrayRef
+    bias_of: str | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InsertScale:
+    """Multiply a value by factors where some nodes read it.
+
+    Attributes:
+        value: the value.
+        consumers: the nodes that read it scaled.
+        scale: float32, broadcast to the value from the right.
+    """
+
+    value: str
+    consumers: tuple[str, ...]
+    scale: ArrayRef
+
+
+Edit: TypeAlias = (
+    EncodeWeight
+    | QuantizeActivation
+    | Cast
+    | FuseNodes
+    | ReplaceGraph
+    | RemoveChannels
+    | ReplaceWeight
+    | InsertScale
+)
 
 
 def describe(edit: Edit) -> str:
@@ -225,6 +292,12 @@ def describe(edit: Edit) -> str:
             return f"FuseNodes {', '.join(nodes)}: {op_type}"
         case ReplaceGraph(reason=reason):
             return f"ReplaceGraph: {reason}"
+        case RemoveChannels(cuts=cuts):
+            return f"RemoveChannels: {len({cut.weight for cut in cuts})} weights"
+        case ReplaceWeight(weight=weight, bias_of=node):
+            return f"ReplaceWeight {weight}" + ("" if node is None else f": bias of {node}")
+        case InsertScale(value=value, scale=scale):
+            return f"InsertScale {value}: by {list(scale.shape)}"
         case _ as never:
             assert_never(never)
 
@@ -261,6 +334,24 @@ def edit_to_json(edit: Edit) -> Json:
             }
         case ReplaceGraph():
             fields = {"model": edit.model.to_json(), "reason": edit.reason}
+        case RemoveChannels():
+            fields = {
+                "cuts": [asdict(cut) for cut in edit.cuts],
+                "rewrites": [rewrite_to_json(one) for one in edit.rewrites],
+                "resized": [asdict(one) for one in edit.resized],
+            }
+        case ReplaceWeight():
+            fields = {
+                "weight": edit.weight,
+                "values": edit.values.to_json(),
+                "bias_of": edit.bias_of,
+            }
+        case InsertScale():
+            fields = {
+                "value": edit.value,
+                "consumers": list(edit.consumers),
+                "scale": edit.scale.to_json(),
+            }
         case _ as never:
             assert_never(never)
     return {"edit": type(edit).__name__, **fields}
@@ -293,9 +384,30 @@ def edit_from_json(value: Mapping[str, Json]) -> Edit:
             case "ReplaceGraph":
                 fields["model"] = FileRef.from_json(fields["model"])
                 return ReplaceGraph(**fields)
+            case "RemoveChannels":
+                return _removal_from_json(fields)
+            case "ReplaceWeight":
+                fields["values"] = ArrayRef.from_json(fields["values"])
+                return ReplaceWeight(**fields)
+            case "InsertScale":
+                fields["consumers"] = tuple(fields["consumers"])
+                fields["scale"] = ArrayRef.from_json(fields["scale"])
+                return InsertScale(**fields)
     except (KeyError, TypeError) as error:
         raise RecipeError(f"a stored {kind} edit cannot be read: {error}") from error
     raise RecipeError(f"a stored plan holds an edit of unknown kind {kind!r}")
+
+
+def _removal_from_json(fields: Mapping[str, Any]) -> RemoveChannels:
+    cuts = [
+        {**cut, "removed": tuple((start, end) for start, end in cut["removed"])}
+        for cut in fields["cuts"]
+    ]
+    return RemoveChannels(
+        cuts=tuple(WeightCut(**cut) for cut in cuts),
+        rewrites=tuple(rewrite_from_json(one) for one in fields["rewrites"]),
+        resized=tuple(Resizing(**one) for one in fields["resized"]),
+    )
 
 
 def _encoding_to_json(encoding: IntegerEncoding) -> Json:

@@ -22,8 +22,11 @@ from lissom.graph.edit import (
     Edit,
     EncodeWeight,
     FuseNodes,
+    InsertScale,
     QuantizeActivation,
+    RemoveChannels,
     ReplaceGraph,
+    ReplaceWeight,
     describe,
 )
 from lissom.graph.model import Model, Port
@@ -33,6 +36,7 @@ from lissom.graph.perform_draft import Draft
 from lissom.graph.perform_fusion import fuse_nodes
 from lissom.graph.perform_matmul import quantize_dynamically, use_matmul_nbits
 from lissom.graph.perform_quantize import encode_weight, least_opset, quantize_activation
+from lissom.graph.perform_removal import insert_scale, remove_channels, replace_weight
 from lissom.store.store import Store
 
 __all__ = ["perform"]
@@ -42,7 +46,7 @@ _CHECKED_ELEMENTS = 1024
 
 
 def perform(model: Model, edits: Sequence[Edit], store: Store) -> Model:
-    """Perform edits, in this order: replacement, fusions, weights, values, node casts, dynamic.
+    """Perform edits, stage by stage (see `_stage`), in the order given within a stage.
 
     Args:
         model: what to edit; it is not changed.
@@ -101,6 +105,12 @@ def _perform_all(draft: Draft, edits: Sequence[Edit], store: Store) -> None:
         match edit:
             case FuseNodes():
                 fuse_nodes(draft, edit)
+            case RemoveChannels():
+                remove_channels(draft, edit)
+            case ReplaceWeight():
+                replace_weight(draft, edit, store)
+            case InsertScale():
+                insert_scale(draft, edit, store)
             case EncodeWeight(kernel="dequantize"):
                 encode_weight(draft, edit, store)
             case EncodeWeight():
@@ -121,9 +131,11 @@ def _perform_all(draft: Draft, edits: Sequence[Edit], store: Store) -> None:
 
 
 def _stage(edit: Edit) -> int:
-    """Weights before the products that need them encoded; nodes that become others come last."""
+    """Structure, then weights, then the values between them; nodes that become others come last."""
     match edit:
-        case FuseNodes() | ReplaceGraph():
+        case ReplaceGraph() | RemoveChannels():
+            return -1
+        case FuseNodes() | ReplaceWeight() | InsertScale():
             return 0
         case EncodeWeight() | Cast(kind="weight"):
             return 1

@@ -1,0 +1,116 @@
+"""What a removal of channels does, as plain data: where weights are cut, what counts channels anew.
+
+Written by `lissom.graph.channels.removal`, done by `lissom.graph.perform_removal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+from lissom.store.hashing import Json
+
+__all__ = [
+    "Resizing",
+    "Rewrite",
+    "ScaleInput",
+    "SetAttribute",
+    "SetInput",
+    "WeightCut",
+    "rewrite_from_json",
+    "rewrite_to_json",
+    "runs_of",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightCut:
+    """Indices that leave one axis of a weight.
+
+    Attributes:
+        weight: the initializer.
+        axis: of the stored weight.
+        removed: runs [start, end) of indices, rising.
+    """
+
+    weight: str
+    axis: int
+    removed: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetInput:
+    """Let a node read these integers in the place of a constant input, or of one that it lacked."""
+
+    node: str
+    input: int
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleInput:
+    """Let a node read a computed input times `numerators` over `denominators`, one by one."""
+
+    node: str
+    input: int
+    numerators: tuple[float, ...]
+    denominators: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAttribute:
+    """Give an attribute another value; None takes it away."""
+
+    node: str
+    attribute: str
+    value: int | tuple[int, ...] | None
+
+
+Rewrite: TypeAlias = SetInput | ScaleInput | SetAttribute
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resizing:
+    """The size that an axis of a value has from now on, for what the graph says of its shapes."""
+
+    value: str
+    axis: int
+    size: int
+
+
+def runs_of(indices: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Rising indices as runs [start, end).
+
+    >>> runs_of([0, 1, 2, 7])
+    ((0, 3), (7, 8))
+    """
+    if not indices:
+        return ()
+    ordered = sorted(set(indices))
+    breaks = [number for number, (one, two) in enumerate(pairwise(ordered), 1) if two != one + 1]
+    edges = [0, *breaks, len(ordered)]
+    return tuple((ordered[a], ordered[b - 1] + 1) for a, b in pairwise(edges))
+
+
+def rewrite_to_json(rewrite: Rewrite) -> Json:
+    """Write as JSON; `rewrite_from_json` is the inverse."""
+    return {"rewrite": type(rewrite).__name__, **asdict(rewrite)}
+
+
+def rewrite_from_json(value: Mapping[str, Json]) -> Rewrite:
+    """Read what `rewrite_to_json` wrote.
+
+    Raises:
+        KeyError: the kind is unknown.
+        TypeError: a field is missing or too many.
+    """
+    fields: dict[str, Any] = {
+        key: tuple(each) if isinstance(each, list) else each for key, each in value.items()
+    }
+    kinds: dict[str, type[Any]] = {
+        kind.__name__: kind for kind in (SetInput, ScaleInput, SetAttribute)
+    }
+    made: Rewrite = kinds[fields.pop("rewrite")](**fields)
+    return made

@@ -1,0 +1,167 @@
+"""Cut channels out of weights, set what counts them, and give weights other values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from lissom.errors import BrokenPromise
+from lissom.graph.cutting import Rewrite, ScaleInput, SetAttribute, SetInput, WeightCut
+from lissom.graph.edit import InsertScale, RemoveChannels, ReplaceWeight, describe
+from lissom.graph.perform_draft import Draft
+from lissom.store.store import Store
+
+__all__ = ["insert_scale", "remove_channels", "replace_weight"]
+
+
+def remove_channels(draft: Draft, edit: RemoveChannels) -> None:
+    """Cut weights, rewrite settings, and say the sizes that values have now.
+
+    Raises:
+        BrokenPromise: the edit names what the model does not have, or empties a weight.
+    """
+    why = describe(edit)
+    axes: dict[str, list[WeightCut]] = {}
+    for cut in edit.cuts:
+        axes.setdefault(cut.weight, []).append(cut)
+    for weight, cuts in axes.items():
+        _cut(draft, weight, cuts, why)
+    for rewrite in edit.rewrites:
+        _rewrite(draft, rewrite, why)
+    for one in edit.resized:
+        value = draft.value(one.value, why)
+        if value.shape is not None:
+            value.shape = _with_size(value.shape, one.axis, one.size)
+
+
+def replace_weight(draft: Draft, edit: ReplaceWeight, store: Store) -> None:
+    """Give a weight other values, or add a bias.
+
+    Raises:
+        BrokenPromise: shape or type differ, or the node already has a bias or cannot have one.
+        StoreError: the values are not in the store.
+    """
+    why = describe(edit)
+    values = store.array(edit.values)
+    if edit.bias_of is None:
+        value = draft.weight(edit.weight, why)
+        tensor = value.const_value
+        if tensor is None or tuple(tensor.shape.numpy()) != values.shape:
+            raise BrokenPromise(f"{why}: its shape is {values.shape}, another one than before")
+        _put(value, values)
+        return
+    node = draft.node(edit.bias_of, why)
+    bias = draft.constant(edit.weight, ir.tensor(values))
+    if node.op_type in {"Conv", "ConvTranspose", "Gemm"}:
+        if len(node.inputs) > 2 and node.inputs[2] is not None:
+            raise BrokenPromise(f"{why}: it has one already")
+        node.resize_inputs(3)
+        node.replace_input_with(2, bias)
+    elif node.op_type == "MatMul":
+        _add_behind(draft, node, bias)
+    else:
+        raise BrokenPromise(f"{why}: a {node.op_type} has no bias")
+
+
+def insert_scale(draft: Draft, edit: InsertScale, store: Store) -> None:
+    """Multiply a value where some nodes read it.
+
+    Raises:
+        BrokenPromise: the model has no such value, or a node does not read it.
+        StoreError: the scale is not in the store.
+    """
+    why = describe(edit)
+    value = draft.value(edit.value, why)
+    factor = draft.constant(f"{edit.value}_scale", ir.tensor(store.array(edit.scale)))
+    scaled = draft.output(f"{edit.value}_scaled", value.dtype, value)
+    readers = draft.chosen_readers(value, edit.consumers, why)
+    node = draft.make("Mul", f"{edit.value}_scaling", [value, factor], [scaled])
+    draft.insert_behind(value, [node])
+    draft.redirect(readers, value, scaled)
+
+
+def _cut(draft: Draft, weight: str, cuts: Sequence[WeightCut], why: str) -> None:
+    value = draft.ir.graph.initializers.get(weight)
+    if value is None or value.const_value is None or value.is_graph_input():
+        raise BrokenPromise(f"{why}: the model has no weight {weight!r} of its own")
+    array = value.const_value.numpy()
+    for cut in cuts:
+        removed = np.concatenate([np.arange(start, end) for start, end in cut.removed])
+        if removed.size >= array.shape[cut.axis] or removed.max() >= array.shape[cut.axis]:
+            raise BrokenPromise(f"{why}: nothing would be left of {weight!r}")
+        array = np.delete(array, removed, axis=cut.axis)
+    _put(value, np.ascontiguousarray(array))
+
+
+def _put(value: ir.Value, array: np.ndarray[Any, Any]) -> None:
+    before = value.const_value
+    dtype = None if before is None else before.dtype
+    value.const_value = ir.Tensor(array, dtype=dtype, name=value.name)
+    value.shape = ir.Shape(array.shape)
+
+
+def _rewrite(draft: Draft, rewrite: Rewrite, why: str) -> None:
+    node = draft.node(rewrite.node, why)
+    match rewrite:
+        case SetAttribute(attribute=name, value=None):
+            node.attributes.pop(name, None)
+        case SetAttribute(attribute=name, value=int() as number):
+            node.attributes[name] = ir.AttrInt64(name, number)
+        case SetAttribute(attribute=name, value=tuple() as numbers):
+            node.attributes[name] = ir.AttrInt64s(name, numbers)
+        case SetInput(input=number, values=values):
+            _set_input(draft, node, number, np.asarray(values, np.int64))
+        case ScaleInput():
+            _scale_input(draft, node, rewrite)
+
+
+def _set_input(draft: Draft, node: ir.Node, number: int, values: np.ndarray[Any, Any]) -> None:
+    before = node.inputs[number] if number < len(node.inputs) else None
+    if before is not None and before.const_value is not None:
+        old = before.const_value.numpy()
+        values = values.astype(old.dtype)
+        values = values.reshape(old.shape) if old.size == values.size else values
+    given = draft.constant(f"{node.name}_setting_{number}", ir.tensor(values))
+    if number >= len(node.inputs):
+        node.resize_inputs(number + 1)
+    node.replace_input_with(number, given)
+
+
+def _scale_input(draft: Draft, node: ir.Node, rewrite: ScaleInput) -> None:
+    """Value x numerators / denominators, in the value's own type; integers divide exactly."""
+    value = node.inputs[rewrite.input]
+    if value is None or value.dtype is None:
+        raise BrokenPromise(f"input {rewrite.input} of {node.name!r} is not there to be scaled")
+    kind = value.dtype.numpy()
+    for op_type, numbers in (("Mul", rewrite.numerators), ("Div", rewrite.denominators)):
+        array = np.asarray(numbers, kind)
+        rank = None if value.shape is None else len(value.shape)
+        factor = draft.constant(
+            f"{node.name}_{op_type.lower()}_{rewrite.input}",
+            ir.tensor(array.reshape(()) if rank == 0 else array),
+        )
+        made = draft.output(f"{node.name}_setting_{rewrite.input}", value.dtype, value)
+        step = draft.make(op_type, f"{node.name}_{op_type.lower()}", [value, factor], [made])
+        draft.insert_behind(value, [step])
+        value = made
+    node.replace_input_with(rewrite.input, value)
+
+
+def _add_behind(draft: Draft, node: ir.Node, bias: ir.Value) -> None:
+    """A MatMul has no place for a bias: add it to what the node gives."""
+    before = node.outputs[0]
+    made = draft.output(f"{before.name}_unbiased", before.dtype, before)
+    product = draft.make("MatMul", node.name or "", list(node.inputs), [made])
+    total = draft.output(before.name or "", before.dtype, before)
+    draft.replace_node(
+        node, [product, draft.make("Add", f"{node.name}_bias", [made, bias], [total])]
+    )
+
+
+def _with_size(shape: ir.Shape, axis: int, size: int) -> ir.Shape:
+    sizes: list[Any] = list(shape)
+    sizes[axis] = size
+    return ir.Shape(sizes)
