@@ -215,13 +215,13 @@ def _groups(walk: Walk) -> Iterator[ChannelGroup]:
     readers = _readers(walk, places)
     names: Counter[str] = Counter()
     for where, roots in together.items():
-        if len(roots) < 2 or all(
-            walk.model.weights[name].dtype in _NO_PARAMETERS for name, _ in where
-        ):
+        read_by = tuple(_readers_of(readers, roots))
+        inexact = next((marked[root] for root in roots if root in marked), "")
+        types = {walk.model.weights[name].dtype for name, _ in where}
+        if len(roots) < 2 or types <= _NO_PARAMETERS or not (read_by or inexact):
             continue
         name = (*walk.model.consumers.get(where[0][0], ()), where[0][0])[0]
         names[name] += 1
-        inexact = next((marked[root] for root in roots if root in marked), "")
         yield ChannelGroup(
             name=name if names[name] == 1 else f"{name}#{names[name]}",
             roots=tuple(roots),
@@ -233,7 +233,7 @@ def _groups(walk: Walk) -> Iterator[ChannelGroup]:
                 )
                 for weight, axis in where
             ),
-            readers=tuple(_readers_of(readers, roots)),
+            readers=read_by,
             inexact=inexact,
         )
 

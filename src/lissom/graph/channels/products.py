@@ -82,6 +82,8 @@ def einsum(walk: Walk, node: NodeInfo) -> list[Axes]:
         ids[letter] = walk.unite(met, INPUT)
         if letter in after or ids[letter] is None:
             continue
+        if all(node.inputs[number] in walk.model.weights for number, _ in places):
+            walk.freeze(met, "weights are summed over it")
         for (number, axis), each in zip(places, met, strict=True):
             if node.inputs[number] not in walk.model.weights:
                 walk.read(node, number, axis, each)
@@ -96,6 +98,7 @@ def convolution(walk: Walk, node: NodeInfo) -> list[Axes]:
     channels, groups = walk.shape(node.inputs[0])[1], _groups(node)
     outputs = walk.shape(node.outputs[0])[1]
     walk.freeze(kernel[2:], "it is a place in a kernel")
+    walk.freeze(data[2:], "a kernel moves along it")
     made = kernel[0]
     if groups == 1:
         if channels > 1:
@@ -121,6 +124,7 @@ def transposed(walk: Walk, node: NodeInfo) -> list[Axes]:
     channels, groups = walk.shape(node.inputs[0])[1], _groups(node)
     outputs = walk.shape(node.outputs[0])[1]
     walk.freeze(kernel[2:], "it is a place in a kernel")
+    walk.freeze(data[2:], "a kernel moves along it")
     if channels > 1:
         walk.unite([data[1], kernel[0]], INPUT)
     made = kernel[1]

@@ -28,7 +28,8 @@ def cell(walk: Walk, node: NodeInfo) -> list[Axes]:
     hidden = walk.shape(inputs[2])[-1]
     if node.attributes.get("layout", 0) or hidden == 1:
         raise CannotFollow("batches first, or a single hidden unit")
-    read = walk.of(inputs[0])[-1]
+    *steps, read = walk.of(inputs[0])
+    walk.freeze(steps, "a cell goes along it")
     if walk.shape(inputs[0])[-1] > 1:
         walk.unite([read, walk.of(inputs[1])[-1]], INPUT)
         walk.read(node, 0, len(walk.shape(inputs[0])) - 1, read)

@@ -88,8 +88,10 @@ class _After:
         """What the graph says of its values' shapes and is no longer true."""
         for name, before in self.walk.shapes.items():
             stated = self.walk.model.value_shape(name)
+            if stated is None or len(stated) != len(before):
+                continue
             for axis, (old, new) in enumerate(zip(before, self._shapes[name], strict=True)):
-                if old != new and stated is not None and isinstance(stated[axis], int):
+                if old != new and isinstance(stated[axis], int):
                     yield Resizing(value=name, axis=axis, size=new)
 
     def step(self, node: NodeInfo) -> None:

@@ -220,6 +220,8 @@ def same_sized(walk: Walk, node: NodeInfo) -> list[Axes]:
     """Samples and channels pass; other axes only where their size stays (pooling, resizing)."""
     if len([name for name in node.outputs if name]) > 1:
         raise CannotFollow("positions of largest values")
+    for name in node.inputs[1:]:
+        walk.freeze(walk.of(name) if name else (), "it is a setting")
     before, after = walk.shape(node.inputs[0]), walk.shape(node.outputs[0])
     axes = walk.of(node.inputs[0])
     found: list[Ids | None] = []
@@ -244,6 +246,7 @@ def depth_to_space(walk: Walk, node: NodeInfo) -> list[Axes]:
     """Channels [side, side, C] (DCR) or [C, side, side] (CRD) become C and places."""
     axes, channels = walk.of(node.inputs[0]), walk.shape(node.outputs[0])[1]
     side: Any = node.attributes["blocksize"]
+    walk.freeze(axes[2:], "its places are spread")
     if axes[1] is None or channels == 1:
         walk.freeze([axes[1]], "it becomes places")
         return [(axes[0], None, None, None)]

@@ -193,7 +193,7 @@ class _Other(Mapping[str, tuple[int, ...]]):
     def __getitem__(self, name: str) -> tuple[int, ...]:
         here = self._shapes[name]
         stated = self._model.value_shape(name)
-        if stated is None:
+        if stated is None or len(stated) != len(here):
             return tuple(size + 1 for size in here)
         return tuple(
             size if isinstance(said, int) else size + 1
