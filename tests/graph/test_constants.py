@@ -74,8 +74,8 @@ def test_what_would_grow_is_not_computed_and_pairs_of_quantization_stay():
 
 
 def test_equal_weights_become_one_but_not_those_of_another_type_or_shape():
-    same = np.float32([1, 2])
-    weights = {"a": same, "b": same.copy(), "c": same.reshape(1, 2), "d": same.astype(np.float64)}
+    same = np.float32([[1, 2], [3, 4]])
+    weights = {"a": same, "b": same.copy(), "c": same[None], "d": same.astype(np.float64)}
     nodes = [
         node("Add", ["x", "a"], ["h"]),
         node("Add", ["h", "b"], ["i"]),
@@ -83,10 +83,30 @@ def test_equal_weights_become_one_but_not_those_of_another_type_or_shape():
         node("Add", ["i", "e"], ["j"]),
         node("Add", ["j", "c"], ["y"]),
     ]
-    proto = tiny.model(nodes, {"x": ("float32", [2])}, {"y": ("float32", [1, 2])}, weights)
+    ports = {"x": ("float32", [2, 2])}, {"y": ("float32", [1, 2, 2])}
+    proto = tiny.model(nodes, *ports, weights)
     ir = ir_of(proto)
     constants.merge_twins(ir)
     assert list(ir.graph.initializers) == ["a", "c", "d"]
+    assert same_answers(proto, ir, tiny.feeds(proto))
+
+
+def test_vectors_are_not_shared():
+    zeros = np.zeros(2, np.float32)
+    weights = {"a": zeros, "b": zeros.copy(), "one": np.ones(1, np.float32)}
+    nodes = [
+        node("Add", ["x", "a"], ["h"]),
+        node("Mul", ["h", "a"], ["i"]),
+        node("Add", ["i", "b"], ["j"]),
+        node("Add", ["j", "one"], ["k"]),
+        node("Add", ["k", "one"], ["y"]),
+    ]
+    proto = tiny.model(nodes, {"x": ("float32", [2])}, {"y": ("float32", [2])}, weights)
+    ir = ir_of(proto)
+    constants.merge_twins(ir)
+    constants.part_vectors(ir)
+    assert list(ir.graph.initializers) == ["a", "b", "one", "a_1"]
+    assert [each.inputs[1].name for each in ir.graph] == ["a", "a_1", "b", "one", "one"]
     assert same_answers(proto, ir, tiny.feeds(proto))
 
 

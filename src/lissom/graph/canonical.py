@@ -173,6 +173,7 @@ def _steps(ir: "onnx_ir.Model", level: str) -> Iterator[tuple[str, Step]]:
     yield "unused parts removed", simplify.drop_unused
     yield "scales and shifts folded", affine.fuse_affine
     yield "equal weights merged", constants.merge_twins
+    yield "shared vectors parted", constants.part_vectors
     yield "unused parts removed", simplify.drop_unused
     yield "shape inference", simplify.infer_shapes
 

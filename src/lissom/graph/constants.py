@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 from lissom.graph.describe import shape_of
 from lissom.graph.fingerprint import tensor_hash
+from lissom.graph.naming import fresh_name
 
 if TYPE_CHECKING:
     import onnx_ir
 
-__all__ = ["fold", "lift", "merge_twins"]
+__all__ = ["fold", "lift", "merge_twins", "part_vectors"]
 
 _NEVER_FOLDED: Final = frozenset({"QuantizeLinear", "DequantizeLinear", "ConstantOfShape"})
 _FOLD_BYTES: Final = 1 << 20
+_VECTOR: Final = 1 << 14
 _FOLD_INPUTS: Final = 1000  # joining more takes onnx_ir quadratic time
 # What these give has nothing to do with the size of what they take: without a known shape, a few
 # bytes may ask for terabytes.
@@ -62,17 +64,55 @@ def fold(ir: "onnx_ir.Model") -> None:
 
 
 def merge_twins(ir: "onnx_ir.Model") -> None:
-    """Let equal weights be one; those that bodies of control flow read keep their names."""
+    """Let equal weights be one; those that bodies of control flow read keep their names.
+
+    Vectors are left alone: many biases are all zero, and to share them would only tie the channels
+    of unrelated operators to each other.
+    """
     graph = ir.graph
     first: dict[str, onnx_ir.Value] = {}
     for name, value in list(graph.initializers.items()):
         inside = any(node.graph is not graph for node in value.consumers())
         if value.const_value is None or value.is_graph_output() or inside:
             continue
+        if _is_vector(value.const_value):
+            continue
         twin = first.setdefault(tensor_hash(value.const_value), value)
         if twin is not value and not value.is_graph_input():
             value.replace_all_uses_with(twin)
             graph.initializers.pop(name)
+
+
+def part_vectors(ir: "onnx_ir.Model") -> None:
+    """Give each operator its own copy of a vector that several read, as exporters share zeros."""
+    import onnx_ir
+
+    graph = ir.graph
+    names = {name for name in graph.initializers if name}
+    for name, value in list(graph.initializers.items()):
+        tensor = value.const_value
+        readers = dict.fromkeys(node for node, _ in value.uses())
+        if tensor is None or not _is_vector(tensor) or len(readers) < 2 or value.is_graph_input():
+            continue
+        if value.is_graph_output() or any(node.graph is not graph for node in readers):
+            continue
+        for node in list(readers)[1:]:
+            own = fresh_name(name, names)
+            names.add(own)
+            vector = onnx_ir.Tensor(tensor.numpy(), dtype=tensor.dtype, name=own)
+            copied = onnx_ir.Value(
+                name=own, shape=vector.shape, type=value.type, const_value=vector
+            )
+            graph.register_initializer(copied)
+            for index, used in enumerate(node.inputs):
+                if used is value:
+                    node.replace_input_with(index, copied)
+
+
+def _is_vector(tensor: "onnx_ir.TensorProtocol") -> bool:
+    """Floats along one axis only, few enough to be copied."""
+    sizes = [int(size) for size in tensor.shape.numpy() if size != 1]
+    return len(sizes) == 1 and sizes[0] <= _VECTOR and tensor.dtype.is_floating_point()
 
 
 def _should_fold(node: "onnx_ir.Node") -> bool | None:

@@ -19,11 +19,18 @@ NORMALIZED: Final = "statistics are taken over it"
 
 
 def per_channel(walk: Walk, node: NodeInfo) -> list[Axes]:
-    """Batch and instance normalization: one parameter for each channel."""
+    """Batch and instance normalization: one parameter for each channel.
+
+    The statistics of an instance are taken over all other axes, in which exporters of group
+    normalization put channels, too.
+    """
     axes = list(walk.of(node.inputs[0]))
     if walk.shape(node.inputs[0])[1] > 1:
         met = [axes[1], *(walk.of(name)[0] for name in node.inputs[1:] if name)]
         axes[1] = walk.unite(met, MEETS)
+    for ids in axes[2:]:
+        if ids is not None:
+            walk.ids.mark(ids, NORMALIZED)
     return [tuple(axes)]
 
 
