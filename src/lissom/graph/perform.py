@@ -98,7 +98,9 @@ def _replaced(model: Model, edits: Sequence[Edit], store: Store) -> tuple[Model,
     return Model.build(graph, history=model.history, notes=model.notes), rest
 
 
-def _perform_all(draft: Draft, edits: Sequence[Edit], store: Store) -> None:
+def _perform_all(  # noqa: C901 - one case for each kind of edit
+    draft: Draft, edits: Sequence[Edit], store: Store
+) -> None:
     # Casts of nodes are performed together, so that none is left between two of them.
     nodes = [edit for edit in edits if isinstance(edit, Cast) and edit.kind == "node"]
     for edit in sorted(edits, key=_stage):

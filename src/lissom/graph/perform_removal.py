@@ -51,6 +51,8 @@ def replace_weight(draft: Draft, edit: ReplaceWeight, store: Store) -> None:
         tensor = value.const_value
         if tensor is None or tuple(tensor.shape.numpy()) != values.shape:
             raise BrokenPromise(f"{why}: its shape is {values.shape}, another one than before")
+        if values.dtype != tensor.dtype.numpy():
+            raise BrokenPromise(f"{why}: its type is {values.dtype}, another one than before")
         _put(value, values)
         return
     node = draft.node(edit.bias_of, why)
@@ -60,6 +62,7 @@ def replace_weight(draft: Draft, edit: ReplaceWeight, store: Store) -> None:
             raise BrokenPromise(f"{why}: it has one already")
         node.resize_inputs(3)
         node.replace_input_with(2, bias)
+        node.attributes.pop("beta", None)  # a Gemm's factor of what it adds
     elif node.op_type == "MatMul":
         _add_behind(draft, node, bias)
     else:
@@ -75,7 +78,10 @@ def insert_scale(draft: Draft, edit: InsertScale, store: Store) -> None:
     """
     why = describe(edit)
     value = draft.value(edit.value, why)
-    factor = draft.constant(f"{edit.value}_scale", ir.tensor(store.array(edit.scale)))
+    array = store.array(edit.scale)
+    if value.dtype is not None:
+        array = array.astype(value.dtype.numpy())  # a graph in half precision multiplies in it
+    factor = draft.constant(f"{edit.value}_scale", ir.tensor(array))
     scaled = draft.output(f"{edit.value}_scaled", value.dtype, value)
     readers = draft.chosen_readers(value, edit.consumers, why)
     node = draft.make("Mul", f"{edit.value}_scaling", [value, factor], [scaled])
@@ -89,8 +95,14 @@ def _cut(draft: Draft, weight: str, cuts: Sequence[WeightCut], why: str) -> None
         raise BrokenPromise(f"{why}: the model has no weight {weight!r} of its own")
     array = value.const_value.numpy()
     for cut in cuts:
-        removed = np.concatenate([np.arange(start, end) for start, end in cut.removed])
-        if removed.size >= array.shape[cut.axis] or removed.max() >= array.shape[cut.axis]:
+        if not 0 <= cut.axis < array.ndim:
+            raise BrokenPromise(f"{why}: {weight!r} has no axis {cut.axis}")
+        size = array.shape[cut.axis]
+        runs = [np.arange(max(start, 0), min(end, size)) for start, end in cut.removed]
+        removed = np.unique(np.concatenate([np.empty(0, np.int64), *runs]))
+        if removed.size != sum(end - start for start, end in cut.removed):
+            raise BrokenPromise(f"{why}: {weight!r} has no such indices along axis {cut.axis}")
+        if removed.size >= size:
             raise BrokenPromise(f"{why}: nothing would be left of {weight!r}")
         array = np.delete(array, removed, axis=cut.axis)
     _put(value, np.ascontiguousarray(array))

@@ -6,6 +6,7 @@ removal, so that a removal rewrites what does not follow by itself.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, reduce
 from math import prod
 from typing import Any, Final
 
@@ -66,8 +67,11 @@ class Numbers:
         given = [self.of(name) if name else None for name in node.inputs]
         if any(array is None for array, name in zip(given, node.inputs, strict=True) if name):
             return
-        with np.errstate(all="ignore"):
-            found = rule(node, given)
+        try:
+            with np.errstate(all="ignore"):
+                found = rule(node, given)
+        except (AttributeError, LookupError, TypeError, ValueError, OverflowError):
+            return  # a stranger's settings that make no sense: the value stays unknown
         self._known[node.outputs[0]] = np.asarray(found)
 
     def put(self, name: str, value: Array) -> None:
@@ -76,11 +80,23 @@ class Numbers:
 
     def _fill(self, node: NodeInfo, shapes: Mapping[str, Sequence[int]]) -> None:
         size = self.of(node.inputs[0])
-        if size is None or prod(size.tolist()) > MOST or node.outputs[0] not in shapes:
+        if size is None or size.ndim != 1 or node.outputs[0] not in shapes:
             return
-        value = next(one for one in self._model.ir.graph if one.name == node.name).attributes
-        filling = value["value"].as_tensor().numpy() if "value" in value else np.zeros(1, "f4")
-        self._known[node.outputs[0]] = np.full(size.tolist(), filling.ravel()[0], filling.dtype)
+        sizes = size.tolist()
+        if min(sizes, default=1) < 0 or prod(sizes) > MOST:
+            return
+        filling = self._fillings.get(node.name, np.zeros(1, np.float32))
+        if filling.size:
+            self._known[node.outputs[0]] = np.full(sizes, filling.ravel()[0], filling.dtype)
+
+    @cached_property
+    def _fillings(self) -> dict[str, Array]:
+        """What each ConstantOfShape fills with, by node; tensors are no plain attributes."""
+        return {
+            node.name or "": node.attributes["value"].as_tensor().numpy()
+            for node in self._model.ir.graph
+            if node.op_type == "ConstantOfShape" and "value" in node.attributes
+        }
 
 
 def reduced_axes(node: NodeInfo, numbers: Numbers, rank: int) -> tuple[int, ...] | None:
@@ -99,8 +115,8 @@ def reduced_axes(node: NodeInfo, numbers: Numbers, rank: int) -> tuple[int, ...]
 def _measured(node: NodeInfo, shape: Sequence[int]) -> Array:
     if node.op_type == "Size":
         return np.asarray(prod(shape), np.int64)
-    start, end = node.attributes.get("start", 0), node.attributes.get("end")
-    return np.asarray(list(shape)[start:end], np.int64)  # type: ignore[misc]  # they are integers
+    attributes: Any = node.attributes
+    return np.asarray(list(shape)[attributes.get("start", 0) : attributes.get("end")], np.int64)
 
 
 def _divide(left: Array, right: Array) -> Array:
@@ -111,12 +127,12 @@ def _divide(left: Array, right: Array) -> Array:
 
 
 def _squeeze(node: NodeInfo, given: list[Any]) -> Array:
-    axes = node.attributes.get("axes") if len(given) < 2 else given[1].ravel().tolist()
-    return np.squeeze(given[0], tuple(axes) if axes else None)  # type: ignore[arg-type]
+    axes = _axes(node, given)
+    return np.asarray(np.squeeze(given[0], tuple(axes) if axes else None))
 
 
 def _unsqueeze(node: NodeInfo, given: list[Any]) -> Array:
-    axes: Any = node.attributes.get("axes") if len(given) < 2 else given[1].ravel().tolist()
+    axes = _axes(node, given)
     rank = given[0].ndim + len(axes)
     found = given[0]
     for axis in sorted(axis % rank for axis in axes):
@@ -142,28 +158,55 @@ def _slice(node: NodeInfo, given: list[Any]) -> Array:
     return np.asarray(given[0][tuple(index)])
 
 
-def _reshape(node: NodeInfo, given: list[Any]) -> Array:
-    del node
+def _reshape(_: NodeInfo, given: list[Any]) -> Array:
     target = [given[0].shape[i] if n == 0 else int(n) for i, n in enumerate(given[1].ravel())]
     return np.asarray(given[0].reshape(target))
 
 
 def _cast(node: NodeInfo, given: list[Any]) -> Array:
     kind: Any = node.attributes["to"]
-    return np.asarray(given[0].astype(_TYPES.get(kind, np.int64)))
+    return np.asarray(given[0].astype(_TYPES[kind]))
 
 
 def _reduced(function: Callable[..., Any]) -> Callable[[NodeInfo, list[Any]], Any]:
     def rule(node: NodeInfo, given: list[Any]) -> Any:
-        axes: Any = node.attributes.get("axes") if len(given) < 2 else given[1].ravel().tolist()
+        axes = _axes(node, given)
+        if not axes and node.attributes.get("noop_with_empty_axes"):
+            return given[0]
         kept = bool(node.attributes.get("keepdims", 1))
         return function(given[0], axis=tuple(axes) if axes else None, keepdims=kept)
 
     return rule
 
 
+def _axes(node: NodeInfo, given: list[Any]) -> Any:
+    """Of an attribute, or of a second input."""
+    if len(given) < 2 or given[1] is None:
+        return node.attributes.get("axes")
+    return given[1].ravel().tolist()
+
+
 def _each(function: Callable[..., Any]) -> Callable[[NodeInfo, list[Any]], Any]:
-    return lambda node, given: function(*given)
+    return lambda _, given: function(*given)
+
+
+def _all(function: Callable[..., Any]) -> Callable[[NodeInfo, list[Any]], Any]:
+    """Any number of inputs, taken one after the other."""
+    return lambda _, given: reduce(function, given)
+
+
+def _modulo(node: NodeInfo, given: list[Any]) -> Any:
+    return (np.fmod if node.attributes.get("fmod", 0) else np.mod)(*given)
+
+
+def _concat(node: NodeInfo, given: list[Any]) -> Any:
+    axis: Any = node.attributes["axis"]
+    return np.concatenate(given, axis=axis)
+
+
+def _gather(node: NodeInfo, given: list[Any]) -> Any:
+    axis: Any = node.attributes.get("axis", 0)
+    return np.take(given[0], given[1], axis=axis)
 
 
 _RULES: Final[dict[str, Callable[[NodeInfo, list[Any]], Any]]] = {
@@ -171,8 +214,8 @@ _RULES: Final[dict[str, Callable[[NodeInfo, list[Any]], Any]]] = {
     "Ceil": _each(np.ceil), "Div": _each(_divide), "Equal": _each(np.equal),
     "Floor": _each(np.floor), "Greater": _each(np.greater), "Identity": _each(np.asarray),
     "GreaterOrEqual": _each(np.greater_equal), "Less": _each(np.less),
-    "LessOrEqual": _each(np.less_equal), "Max": _each(np.maximum), "Min": _each(np.minimum),
-    "Mod": _each(np.mod), "Mul": _each(np.multiply), "Neg": _each(np.negative),
+    "LessOrEqual": _each(np.less_equal), "Max": _all(np.maximum), "Min": _all(np.minimum),
+    "Mod": _modulo, "Mul": _each(np.multiply), "Neg": _each(np.negative),
     "Not": _each(np.logical_not), "Or": _each(np.logical_or), "Pow": _each(np.power),
     "Reciprocal": _each(np.reciprocal), "Round": _each(np.round), "Sign": _each(np.sign),
     "Sqrt": _each(np.sqrt), "Sub": _each(np.subtract), "Where": _each(np.where),
@@ -180,8 +223,7 @@ _RULES: Final[dict[str, Callable[[NodeInfo, list[Any]], Any]]] = {
     "ReduceProd": _reduced(np.prod), "ReduceSum": _reduced(np.sum),
     "Cast": _cast, "Reshape": _reshape, "Slice": _slice,
     "Squeeze": _squeeze, "Unsqueeze": _unsqueeze,
-    "Concat": lambda node, given: np.concatenate(given, axis=node.attributes["axis"]),  # type: ignore[call-overload]
-    "Expand": lambda node, given: given[0] * np.ones(given[1], given[0].dtype),
-    "Gather": lambda node, given: np.take(given[0], given[1], axis=node.attributes.get("axis", 0)),  # type: ignore[call-overload]
-    "Range": lambda node, given: np.arange(*[one.item() for one in given]),
+    "Concat": _concat, "Gather": _gather,
+    "Expand": lambda _, given: given[0] * np.ones(given[1], given[0].dtype),
+    "Range": lambda _, given: np.arange(*[one.item() for one in given]),
 }  # fmt: skip

@@ -209,13 +209,17 @@ def _groups(walk: Walk) -> Iterator[ChannelGroup]:
             for index, root in enumerate(walk.ids.roots(ids).tolist()):
                 if root not in frozen:
                     places.setdefault(root, {}).setdefault((name, axis), []).append(index)
-    together: dict[tuple[tuple[str, int], ...], list[int]] = {}
-    for root, each in places.items():
-        together.setdefault(tuple(each), []).append(root)
     readers = _readers(walk, places)
+    seen: dict[int, list[_Where]] = {}
+    for read, each_root in readers.items():
+        for root in each_root:
+            seen.setdefault(root, []).append(read)
+    together: dict[tuple[tuple[tuple[str, int], ...], tuple[_Where, ...]], list[int]] = {}
+    for root, each in places.items():
+        together.setdefault((tuple(each), tuple(seen.get(root, ()))), []).append(root)
     names: Counter[str] = Counter()
-    for where, roots in together.items():
-        read_by = tuple(_readers_of(readers, roots))
+    for (where, seen_at), roots in together.items():
+        read_by = tuple(_reader(one, readers[one], roots) for one in seen_at)
         inexact = next((marked[root] for root in roots if root in marked), "")
         types = {walk.model.weights[name].dtype for name, _ in where}
         if len(roots) < 2 or types <= _NO_PARAMETERS or not (read_by or inexact):
@@ -252,13 +256,10 @@ def _readers(walk: Walk, places: Mapping[int, object]) -> dict[_Where, dict[int,
     return found
 
 
-def _readers_of(
-    readers: Mapping[_Where, dict[int, list[int]]], roots: list[int]
-) -> Iterator[Reader]:
-    for (node, number, axis), each in readers.items():
-        if all(root in each for root in roots):
-            indices = tuple(tuple(each[root]) for root in roots)
-            yield Reader(node=node, input=number, axis=axis, indices=indices)
+def _reader(where: _Where, each: Mapping[int, list[int]], roots: list[int]) -> Reader:
+    node, number, axis = where
+    indices = tuple(tuple(each[root]) for root in roots)
+    return Reader(node=node, input=number, axis=axis, indices=indices)
 
 
 def _in_order(model: Model) -> list[str]:

@@ -49,22 +49,29 @@ class Identities:
     def roots(self, ids: Ids) -> Ids:
         """The class of each identity."""
         found = self._parent[ids]
-        while True:
-            above = self._parent[found]
-            if np.array_equal(above, found):
-                break
+        while not np.array_equal(above := self._parent[found], found):
+            # Every step shortens the way of those on it, so long chains halve each time.
+            self._parent[ids] = above
+            self._parent[found] = self._parent[above]
             found = above
-        self._parent[ids] = found
         return found
 
     def unite(self, first: Ids, second: Ids) -> None:
-        """Say that identities are the same, pair by pair."""
+        """Say that identities are the same, pair by pair.
+
+        Raises:
+            ValueError: there are not as many of one as of the other.
+        """
+        if first.shape != second.shape:
+            raise ValueError(f"{first.size} indices cannot be the same as {second.size}")
         left, right = self.roots(first), self.roots(second)
-        differ = left != right
-        pairs = np.stack([left[differ], right[differ]], axis=1)
-        for pair in np.unique(pairs, axis=0) if pairs.size else ():
-            one, other = self.roots(pair)
-            self._parent[max(one, other)] = min(one, other)
+        while (differ := left != right).any():
+            low = np.minimum(left, right)[differ]
+            high = np.maximum(left, right)[differ]
+            # Each larger root goes under the smallest of those that it meets; the others that it
+            # met still differ from that one, and come to it in the next round.
+            np.minimum.at(self._parent, high, low)
+            left, right = self.roots(low), self.roots(high)
 
     def freeze(self, ids: Ids, reason: str) -> None:
         """Say that identities, and all that are the same, must stay."""

@@ -28,7 +28,7 @@ def per_channel(walk: Walk, node: NodeInfo) -> list[Axes]:
     if walk.shape(node.inputs[0])[1] > 1:
         met = [axes[1], *(walk.of(name)[0] for name in node.inputs[1:] if name)]
         axes[1] = walk.unite(met, MEETS)
-    for ids in axes[2:]:
+    for ids in axes[2:] if node.op_type == "InstanceNormalization" else ():
         if ids is not None:
             walk.ids.mark(ids, NORMALIZED)
     return [tuple(axes)]
@@ -70,14 +70,17 @@ def grouped(walk: Walk, node: NodeInfo) -> list[Axes]:
         ids = axes[1] = walk.blocks(ids, (groups, channels // groups), 0).repeat(channels // groups)
     for name in node.inputs[1:]:
         own = walk.of(name)[0]
+        if walk.shape(name) == (1,):
+            continue
         if ids is None or own is None:
             walk.freeze([ids, own], MEETS)
         elif own.size == channels:
             walk.ids.unite(ids, own)
         else:
             walk.ids.unite(ids[:: channels // groups], own)
-    if groups == 1 and ids is not None:
-        walk.ids.mark(ids, NORMALIZED)
+    for over in axes[1 if groups == 1 else 2 :]:
+        if over is not None:
+            walk.ids.mark(over, NORMALIZED)
     return [tuple(axes)]
 
 

@@ -60,11 +60,9 @@ def take_slice(walk: Walk, node: NodeInfo) -> list[Axes]:
     try:
         cuts = slices(walk, node)
     except CannotFollow:
-        before, after = walk.shape(node.inputs[0]), walk.shape(node.outputs[0])
-        for axis, ids in enumerate(axes):
-            if before[axis] != after[axis] or before[axis] == 1:
-                walk.freeze([ids], "it is sliced by bounds that depend on data")
-                axes[axis] = None
+        for axis in _sliced(walk, node):
+            walk.freeze([axes[axis]], "it is sliced by bounds that depend on data")
+            axes[axis] = None
         return [tuple(axes)]
     for cut in cuts:
         ids = axes[cut.axis]
@@ -81,6 +79,15 @@ def take_slice(walk: Walk, node: NodeInfo) -> list[Axes]:
     return [tuple(axes)]
 
 
+def _sliced(walk: Walk, node: NodeInfo) -> list[int]:
+    """Which axes a Slice goes along, whose bounds are not known; all, if even that is not."""
+    rank = len(walk.shape(node.inputs[0]))
+    if len(node.inputs) > 3 and node.inputs[3]:
+        axes = walk.number(node.inputs[3])
+        return list(range(rank)) if axes is None else [int(axis) % rank for axis in axes.ravel()]
+    return list(range(walk.shape(node.inputs[1])[0]))
+
+
 def gather(walk: Walk, node: NodeInfo) -> list[Axes]:
     """Constant indices along an axis pick from it; computed ones look it up."""
     data, at = walk.of(node.inputs[0]), node.attributes.get("axis", 0)
@@ -90,13 +97,10 @@ def gather(walk: Walk, node: NodeInfo) -> list[Axes]:
     at %= len(data)
     ids, index = data[at], walk.number(node.inputs[1])
     picked: list[Ids | None] = [None] * rank
-    if ids is None:
-        picked = list(walk.of(node.inputs[1]))
-        walk.freeze(picked, "it is an index")
-        picked = [None] * rank
-    elif index is None or rank > 1 or walk.numbers.computed(node.inputs[1]):
+    walk.freeze(walk.of(node.inputs[1]), "it is an index")
+    if ids is not None and (index is None or rank > 1 or walk.numbers.computed(node.inputs[1])):
         walk.ids.freeze(ids, LOOKED_UP)
-    else:
+    elif ids is not None and index is not None:
         taken = ids[np.ravel(index).astype(np.int64)]
         if taken.size == 1:
             walk.ids.freeze(taken, ALONE)

@@ -42,6 +42,8 @@ def cell(walk: Walk, node: NodeInfo) -> list[Axes]:
     for number, axis in _STATES.items():
         if inputs[number]:
             walk.unite([units, walk.of(inputs[number])[axis]], MEETS)
+    if inputs[4]:
+        walk.freeze(walk.of(inputs[4]), "it says how long each sequence is")
     for number in (1, 2, 3, 5, 6, 7):
         if inputs[number]:
             walk.freeze(walk.of(inputs[number])[: _STATES.get(number, 1)], "it is a direction")

@@ -38,7 +38,7 @@ def reshape(walk: Walk, node: NodeInfo) -> list[Axes]:
         at = [1] * len(old)
         at[old.index(lead)] = before[lead]
         ids = axes[lead]
-        assert ids is not None  # noqa: S101 - the lead is an axis that is tracked
+        assert ids is not None
         laid = np.broadcast_to(ids.reshape(at), sizes).reshape([after[axis] for axis in new])
         place, made = _along(walk, laid, sizes)
         found[new[place]] = made
@@ -202,6 +202,8 @@ def pad(walk: Walk, node: NodeInfo) -> list[Axes]:
     numbers = walk.number(node.inputs[1]) if len(node.inputs) > 1 else np.asarray(given)
     if numbers is None or numbers.size != 2 * len(walk.shape(node.inputs[0])):
         raise CannotFollow("padding that depends on data, or of some axes only")
+    if len(node.inputs) > 3 and node.inputs[3]:
+        raise CannotFollow("padding of axes in an order of their own")
     axes, pads = walk.of(node.inputs[0]), numbers.ravel().tolist()
     found: list[Ids | None] = []
     for axis, ids in enumerate(axes):
@@ -220,8 +222,8 @@ def same_sized(walk: Walk, node: NodeInfo) -> list[Axes]:
     """Samples and channels pass; other axes only where their size stays (pooling, resizing)."""
     if len([name for name in node.outputs if name]) > 1:
         raise CannotFollow("positions of largest values")
-    for name in node.inputs[1:]:
-        walk.freeze(walk.of(name) if name else (), "it is a setting")
+    if node.attributes.get("keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise CannotFollow("one size depends on the others")
     before, after = walk.shape(node.inputs[0]), walk.shape(node.outputs[0])
     axes = walk.of(node.inputs[0])
     found: list[Ids | None] = []
@@ -272,7 +274,7 @@ def one_hot(walk: Walk, node: NodeInfo) -> list[Axes]:
 
 
 def sizes_only(walk: Walk, node: NodeInfo) -> list[Axes]:
-    """Only sizes are read (Shape), or nothing is (Range, random numbers)."""
+    """Only sizes are read (Shape); what others make (Range, random numbers) has no channels."""
     return [(None,) * len(walk.shape(name)) for name in node.outputs if name]
 
 

@@ -23,6 +23,7 @@ __all__ = ["CannotFollow", "Read", "Rule", "Shapes", "Walk"]
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 """The concrete shape of each value of a graph that is no weight, by name."""
 
+_SIZES = frozenset({"Shape", "Size"})  # they read how many there are, which numbers follow
 _COUNTED = frozenset({"int64", "int32", "string"})
 
 
@@ -76,8 +77,12 @@ class Walk:
         self.offered: dict[str, int] = {}
         self.reads: list[Read] = []
         self.products: list[Ids] = []
+        self._asked: set[str] = set()
         for name in self.model.weights:
             self.axes[name] = self._of_weight(name)
+        for value in self.model.ir.graph.inputs:
+            # A weight that a caller may replace keeps its shape.
+            self.freeze(self.axes.get(value.name or "", ()), "it is an input of the model")
 
     def lead(self, rules: Mapping[tuple[str, str], "Rule"]) -> None:
         """Walk through the whole graph."""
@@ -105,6 +110,7 @@ class Walk:
         Raises:
             CannotFollow: not even its shape is known.
         """
+        self._asked.add(name)
         found = self.axes.get(name)
         return (None,) * len(self.shape(name)) if found is None else found
 
@@ -148,8 +154,8 @@ class Walk:
         """Unite identities, laid out in a shape, along all axes but one; answer those along it."""
         laid = np.moveaxis(ids.reshape(shape), axis, 0).reshape(shape[axis], -1)
         first = np.ascontiguousarray(laid[:, 0])
-        for column in range(1, laid.shape[1]):
-            self.ids.unite(first, laid[:, column])
+        if laid.shape[1] > 1:
+            self.ids.unite(first.repeat(laid.shape[1] - 1), laid[:, 1:].ravel())
         return first
 
     def choose(self, question: str, count: int) -> int:
@@ -171,17 +177,42 @@ class Walk:
     def _step(self, node: NodeInfo, rule: "Rule | None") -> None:
         self.numbers.follow(node, self.shapes)
         self._elsewhere.follow(node, self._other_shapes)
+        self._asked.clear()
         try:
-            if rule is None:
-                raise CannotFollow("no rule follows this operator")
-            if any(name and name not in self.shapes for name in node.outputs[:1]):
-                raise CannotFollow("the shape of what it gives is not known")
-            for name, axes in zip(node.outputs, rule(self, node), strict=False):
-                self.axes[name] = axes
+            found = self._followed(node, rule)
         except CannotFollow as error:
-            kind = f"{node.domain}::{node.op_type}" if node.domain else node.op_type
-            for name in (*node.inputs, *node.captured):
-                self.freeze(self.axes.get(name, ()), f"{kind}: {error}")
+            why, silent = str(error), {*node.inputs, *node.captured}
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            # A rule trusts the operator's definition, and a stranger's node need not hold to it.
+            why = "its settings do not fit what it reads"
+            silent = {*node.inputs, *node.captured}
+        else:
+            self.axes.update(found)
+            why = "it is a setting"
+            sizes = node.op_type in _SIZES and not node.domain
+            silent = set() if sizes else {*node.inputs, *node.captured} - self._asked
+        kind = f"{node.domain}::{node.op_type}" if node.domain else node.op_type
+        for name in sorted(silent - {""}):
+            self.freeze(self.axes.get(name, ()), f"{kind}: {why}")
+
+    def _followed(self, node: NodeInfo, rule: "Rule | None") -> dict[str, Axes]:
+        """What a rule says of each output, checked against the shapes."""
+        if rule is None:
+            raise CannotFollow("no rule follows this operator")
+        if any(name and name not in self.shapes for name in node.outputs[:1]):
+            raise CannotFollow("the shape of what it gives is not known")
+        answers = rule(self, node)
+        if any(node.outputs[len(answers) :]):
+            raise CannotFollow("it gives more than is followed")
+        found = {name: axes for name, axes in zip(node.outputs, answers, strict=False) if name}
+        for name, axes in found.items():
+            tracked = [None if ids is None else ids.size for ids in axes]
+            shape = self.shape(name)
+            if len(tracked) != len(shape) or any(
+                one not in {None, size} for one, size in zip(tracked, shape, strict=True)
+            ):
+                raise CannotFollow("its shapes are not those of its definition")
+        return found
 
 
 class _Other(Mapping[str, tuple[int, ...]]):
