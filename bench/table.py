@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench import trust
+from bench import coverage, trust
 from bench.task import NAMES
 
 RESULTS = Path(__file__).parent / "results"
@@ -50,6 +50,7 @@ def page(folder: Path) -> str:
     wild = folder / "wild.json"
     if wild.exists():
         parts.append(_wild(json.loads(wild.read_text(encoding="utf-8"))))
+    parts += coverage.sections(folder)
     parts += trust.sections(folder)
     if len(parts) == 1:
         parts.append("No results are recorded yet.\n")
