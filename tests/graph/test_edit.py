@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 
 from lissom.errors import RecipeError
+from lissom.graph.cutting import Resizing, ScaleInput, SetInput, WeightCut
 from lissom.graph.edit import (
     Cast,
     EncodeWeight,
+    InsertScale,
     IntegerEncoding,
     QuantizeActivation,
+    RemoveChannels,
     ReplaceGraph,
+    ReplaceWeight,
     describe,
     edit_from_json,
     edit_to_json,
@@ -39,6 +43,17 @@ def every_kind(store):
         QuantizeActivation(value="x", consumers=("a",)),
         Cast(target="w", kind="weight"),
         ReplaceGraph(model=FileRef(sha256="0" * 64, suffix=".onnx", size_bytes=9), reason="fused"),
+        RemoveChannels(
+            cuts=(WeightCut(weight="w", axis=0, removed=((0, 1), (3, 5))),),
+            rewrites=(
+                SetInput(node="a", input=1, values=(0, 3)),
+                ScaleInput(node="a", input=1, numerators=(3,), denominators=(4,)),
+            ),
+            resized=(Resizing(value="x", axis=1, size=3),),
+        ),
+        ReplaceWeight(weight="w", values=store.put_array(w)),
+        ReplaceWeight(weight="b", values=store.put_array(w[:, 0]), bias_of="a"),
+        InsertScale(value="x", consumers=("a",), scale=store.put_array(w[0])),
     ]
 
 
@@ -56,6 +71,10 @@ def test_every_edit_has_a_line(store):
         "QuantizeActivation x: dynamic",
         "Cast weight w: float16",
         "ReplaceGraph: fused",
+        "RemoveChannels: 1 weights",
+        "ReplaceWeight w",
+        "ReplaceWeight b: bias of a",
+        "InsertScale x: by [32]",
     ]
 
 

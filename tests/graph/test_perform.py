@@ -5,7 +5,7 @@ import onnx
 import pytest
 
 from lissom.errors import BrokenPromise, MethodError, StoreError
-from lissom.graph.edit import Cast, QuantizeActivation, ReplaceGraph
+from lissom.graph.edit import Cast, InsertScale, QuantizeActivation, ReplaceGraph, ReplaceWeight
 from lissom.graph.load import load
 from lissom.graph.perform import perform
 from lissom.store.store import Store
@@ -107,3 +107,19 @@ def test_a_model_whose_weights_lie_in_a_file_can_be_edited(store, tmp_path):
     model = load(path, store)
     after = edited(model, [encode(model, store, "fc0.weight", ("fc0",), axis=0)], store)
     assert after.op_counts["DequantizeLinear"] == 1
+
+
+def test_values_change_before_they_are_rounded(store):
+    model = model_of(tiny.mlp())
+    array = model.weight("fc0.weight") * 0
+    feeds = tiny.feeds(tiny.mlp())
+    replace = ReplaceWeight(weight="fc0.weight", values=store.put_array(array))
+    scale = store.put_array(np.zeros(1, np.float32))
+    insert = InsertScale(value="relu0.out", consumers=("fc1",), scale=scale)
+    for edit in (replace, insert):
+        rounded = QuantizeActivation(value="x", scale=0.03, zero_point=128)
+        assert len(edited(model, [rounded, edit], store).history) == 1
+    both = edited(model, [insert, replace], store)
+    assert both.history == ("InsertScale x 1, ReplaceWeight x 1",)
+    first, second = run(both, feeds)[0][:2]
+    assert np.allclose(first, second)

@@ -71,9 +71,9 @@ class After:
     def step(self, node: NodeInfo) -> None:
         """Look at a node's settings."""
         rule = self._settings.get(node.op_type) if not node.domain else None
+        self._numbers.follow(node, self._shapes)
         if rule is not None:
             self.rewrites += rule(self, node)
-        self._numbers.follow(node, self._shapes)
         self._keep_values(node, () if rule is None else _SIZES_AT.get(node.op_type, ()))
 
     def check_outputs(self) -> None:
@@ -102,6 +102,12 @@ class After:
         """The integers that an input will hold by itself; None where they are not known."""
         found = self._numbers.of(name)
         return None if found is None else [int(number) for number in found.ravel()]
+
+    def hold(self, name: str) -> None:
+        """Say that a value stays what it was, since what it is made from is rewritten."""
+        held = self.walk.numbers.of(name)
+        if held is not None and not self.is_cut(name):
+            self._numbers.put(name, held)
 
     def before(self, name: str) -> list[int] | None:
         """The integers that an input held; None where they are not known."""

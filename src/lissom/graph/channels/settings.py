@@ -52,6 +52,7 @@ def _filled(after: After, node: NodeInfo) -> list[Rewrite]:
     made, now = after.size(node.outputs[0]), after.now(node.inputs[0])
     if now is None and not after.is_cut(node.outputs[0]):
         return []
+    after.hold(node.outputs[0])
     return after.fit(node, 0, made, now)
 
 
