@@ -23,21 +23,26 @@ def sections(folder: Path) -> list[str]:
 def _summary(found: Found) -> list[str]:
     models = found["models"].values()
     ran = [one for one in models if "failed" not in one]
-    held = [one for one in ran if not one["wrong"]]
+    tried = [one for one in ran if _tried(one)]
+    held = [one for one in tried if not one["wrong"]]
+    empty = sum(not one["groups"] for one in ran)
     covered = [one for one in ran if one["coverage"] >= ENOUGH]
     free = sum(one["feeds"] > 1 for one in ran)
     said = [
-        f"## Channel groups on {len(models)} architectures",
+        f"## Channel groups on {len(models)} models",
         "",
         "Which slices of which weights can leave together is found by following indices through",
-        "the graph; nothing knows an architecture by name. For each model random units of all its",
-        f"groups were removed, {len(found['seeds'])} times, and the outputs held against those of "
-        "the original",
-        "with zeros where these units are read (`python -m bench.architectures`). Coverage is the",
-        "share of parameters that lie in some removable unit.",
+        "the graph; nothing knows an architecture by name. For each model random units of all",
+        f"exact groups left together, drawn {len(found['seeds'])} times, and the outputs were held "
+        "against",
+        "those of the original with zeros where these units are read (`python -m",
+        "bench.architectures`). Coverage is the share of parameters in some removable unit, of",
+        "exact or inexact groups.",
         "",
         f"- Removing equals zeroing, to {found['tolerance']:g} of the outputs' range: "
-        f"{len(held)} of {len(models)} models.",
+        f"{len(held)} of the {len(tried)} models that it was tried on.",
+        f"- All groups inexact (see below): {len(ran) - len(tried) - empty} models; "
+        f"no group at all: {empty}.",
         f"- Coverage of at least {100 * ENOUGH:.0f}%: {len(covered)} of {len(models)} models.",
         f"- Also at another batch size or length than the groups were found with: {free} models.",
         f"- Could not be looked at: {len(models) - len(ran)}.",
@@ -45,8 +50,9 @@ def _summary(found: Found) -> list[str]:
         "Groups that something normalizes across (layer normalization) cannot equal zeroing; they",
         "are counted as inexact, and had to load, run and keep the outputs' shapes. Transformers",
         "are small, with random weights, written by PyTorch's exporter with fixed shapes, with a",
-        "free batch and length (`-dynamic`), and by its older exporter (`-torchscript`). The light",
-        "models have random numbers in place of their weights, which they came without.",
+        "free batch and length (`-dynamic`), and by its older exporter (`-torchscript`), so one",
+        "architecture stands here up to three times. The light models have random numbers in place",
+        "of their weights, which they came without.",
     ]
     if failed := found["not_exported"]:
         said += ["", f"PyTorch could not export: {', '.join(sorted(failed))}."]
@@ -61,10 +67,12 @@ def _families(found: Found) -> list[str]:
         covered = [one["coverage"] for one in ran]
         enough = sum(share >= ENOUGH for share in covered)
         middle = f"{_share(median(covered))} ({_share(min(covered))})" if covered else ""
-        held = sum(not one["wrong"] for one in ran)
+        tried = [one for one in ran if _tried(one)]
+        held = f"{sum(not one['wrong'] for one in tried)} of {len(tried)}"
         rows.append(f"| {family} | {len(here)} | {held} | {enough} | {middle} |")
     return [
-        "| family | models | law held | coverage enough | median coverage (least) |",
+        f"| family | models | law held | coverage {100 * ENOUGH:.0f}% or more "
+        "| median coverage (least) |",
         "| --- | --- | --- | --- | --- |",
         *rows,
     ]
@@ -88,10 +96,12 @@ def _each(found: Found) -> list[str]:
 def _row(name: str, one: Found) -> str:
     if "failed" in one:
         return f"| {name} | {one['family']} | | | | | failed: {_plain(one['failed'])} |"
-    law = _plain("; ".join(one["wrong"])) or ("held" if one["groups"] else "no group")
-    if not one["wrong"] and one["groups"] and one["largest_error"] is None:
-        law = "runs"
-    reason = one["kept"][0]["reason"] if one["kept"] and one["coverage"] < 1 else ""
+    law = _plain("; ".join(one["wrong"]))
+    if not law:
+        law = "held" if _tried(one) else "runs" if one["groups"] else "no group"
+    reason = one["kept"][0]["reason"] if one["kept"] else ""
+    if not one["kept"] and not one["coverage"]:
+        reason = "no weight outside of control flow"
     cells = [
         name,
         one["family"],
@@ -102,6 +112,11 @@ def _row(name: str, one: Found) -> str:
         _plain(reason),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _tried(one: Found) -> bool:
+    """Whether there was an exact group to try the law on."""
+    return bool(one["wrong"]) or one["largest_error"] is not None
 
 
 def _share(value: float) -> str:

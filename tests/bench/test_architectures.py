@@ -83,9 +83,9 @@ def test_the_published_section(tmp_path: Path) -> None:
     assert coverage.sections(tmp_path) == []
     (tmp_path / "architectures.json").write_text(json.dumps(found))
     (page,) = coverage.sections(tmp_path)
-    assert "range: 1 of 3 models" in page
+    assert "range: 1 of the 2 models" in page
     assert "at least 90%: 1 of 3 models" in page
-    assert "| vision | 2 | 1 | 1 | 67.5% (40.0%) |" in page
+    assert "| vision | 2 | 1 of 2 | 1 | 67.5% (40.0%) |" in page
     assert "| a | vision | 95.0% | 3 (1) | 1,234 | held | a / reason |" in page
     assert "| c | speech | | | | | failed: exit / code |" in page
     assert "could not export: net." in page
