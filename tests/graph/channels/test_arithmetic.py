@@ -13,7 +13,7 @@ from tests.graph.graphs import model_of
 SHAPE = (6, 5, 4)
 
 
-def computed(*nodes: onnx.NodeProto, opset: int = 18, **weights: object) -> None:
+def check_computed(*nodes: onnx.NodeProto, opset: int = 18, **weights: object) -> None:
     """See that every value known by number is what ONNX says, and that the last is known."""
     ports = [helper.make_tensor_value_info("x", TensorProto.FLOAT, SHAPE)]
     made = [node.output[0] for node in nodes]
@@ -65,7 +65,7 @@ def test_numbers_are_those_of_the_operators(one: onnx.NodeProto) -> None:
         extra = [helper.make_node("Gather", ["s", "i"], ["limit"])]
         one.input[1] = "limit"
     minus = helper.make_node("Neg", ["s"], ["minus"])
-    computed(
+    check_computed(
         minus, *extra, one,
         v=np.array([2, 3, 4]), i=np.array(1), one=np.array([1]), two=np.array([-1]),
         zero=np.array([0]), grid=np.array([-1, 1]), flags=np.array([True, False, True]),
@@ -75,13 +75,13 @@ def test_numbers_are_those_of_the_operators(one: onnx.NodeProto) -> None:
 
 def test_three_numbers_are_compared_without_writing_over_the_third() -> None:
     third = np.array([1, 1, 1])
-    computed(node("Max", "s v w"), v=np.array([2, 9, 4]), w=third)
+    check_computed(node("Max", "s v w"), v=np.array([2, 9, 4]), w=third)
     assert third.tolist() == [1, 1, 1]
 
 
 def test_parts_of_a_shape() -> None:
-    computed(helper.make_node("Shape", ["x"], ["part"], start=1, end=-1))
-    computed(helper.make_node("Size", ["x"], ["all"]))
+    check_computed(helper.make_node("Shape", ["x"], ["part"], start=1, end=-1))
+    check_computed(helper.make_node("Size", ["x"], ["all"]))
 
 
 def test_what_makes_no_sense_or_is_large_stays_unknown() -> None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from lissom.graph.model import Model, NodeInfo
 
-__all__ = ["MOST", "Numbers", "reduced_axes"]
+__all__ = ["MOST", "Array", "Numbers", "reduced_axes"]
 
 MOST: Final = 4096
 """Elements of a value that is still computed."""

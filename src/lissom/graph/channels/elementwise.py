@@ -7,7 +7,7 @@ from lissom.graph.channels.identities import Axes, Ids
 from lissom.graph.channels.walk import CannotFollow, Rule, Walk
 from lissom.graph.model import NodeInfo
 
-__all__ = ["RULES", "aligned", "broadcast"]
+__all__ = ["MEETS", "RULES", "aligned", "broadcast"]
 
 MEETS: Final = "it meets values that no weight makes"
 

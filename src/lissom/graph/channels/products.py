@@ -10,7 +10,7 @@ from lissom.graph.channels.identities import Axes, Ids
 from lissom.graph.channels.walk import CannotFollow, Rule, Walk
 from lissom.graph.model import NodeInfo
 
-__all__ = ["RULES"]
+__all__ = ["INPUT", "RULES"]
 
 INPUT: Final = "it is multiplied with values that no weight makes"
 
