@@ -144,6 +144,7 @@ def inspect(
     model: Path | str,
     samples: Any = None,
     *,
+    groups: bool = False,
     target: Target | None = None,
     store: Path | None = None,
 ) -> Inspection:
@@ -152,6 +153,7 @@ def inspect(
     Args:
         model: an ONNX file.
         samples: see `compress`; None uses generated inputs.
+        groups: find the channel groups, too: what may be removed together.
         target: runtime, threads and batch; None takes what the result beside the model says.
         store: where results are remembered; None takes the user's cache folder.
 
@@ -159,7 +161,7 @@ def inspect(
         InputError: the model or the samples cannot be used.
     """
     path = Path(model)
-    return inspect_model(opened_at(path, samples, meant_for(path, target), store))
+    return inspect_model(opened_at(path, samples, meant_for(path, target), store), groups=groups)
 
 
 def measure(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import lissom
 from lissom import api
 from tests.cli.command import invoked
 from tests.report.test_verbs import COMPARED, INSPECTED, MEASURED
+from tests.search.trial import write_cnn
 
 
 @pytest.mark.parametrize(
@@ -37,3 +39,17 @@ def test_versions() -> None:
     done = invoked("version")
     assert done.stdout.startswith(f"lissom {lissom.__version__}, Python ")
     assert "onnxruntime " in done.stdout
+
+
+def test_channel_groups_of_a_file(tmp_path: Path) -> None:
+    model, _ = write_cnn(tmp_path)
+    arguments = (str(model), "--groups", "--store", str(tmp_path / "store"))
+    plain = invoked("inspect", *arguments)
+    assert plain.exit_code == 0, plain.output
+    assert "2 channel groups, " in plain.stdout
+    assert "conv1: 8 units, exact" in plain.stdout
+    assert "it is an output of the model" in plain.stdout
+    found = json.loads(invoked("inspect", *arguments, "--json").stdout)["groups"]
+    assert [group["units"] for group in found["groups"]] == [8, 16]
+    assert found["groups"][0]["places"][0]["shape"] == [8, 3, 3, 3]
+    assert 0.5 < found["coverage"] < 1

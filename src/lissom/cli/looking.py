@@ -30,6 +30,10 @@ def inspect(
     model: Model,
     data: DataPath = None,
     preprocessing: Preprocessing = None,
+    groups: Annotated[
+        bool,
+        typer.Option("--groups", help="Show channel groups: what may be removed together."),
+    ] = False,
     target: OwnTarget = None,
     threads: OwnThreads = None,
     batch: OwnBatch = None,
@@ -44,6 +48,7 @@ def inspect(
         found = api.inspect(
             model,
             samples(data, None, preprocessing),
+            groups=groups,
             target=asked_target(target, threads, batch),
             store=store,
         )

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lissom.errors import ChildFailed, MeasurementError, ModelError
+from lissom.graph.channels.groups import channels
 from lissom.graph.cost import Work
 from lissom.graph.model import Model, Port
 from lissom.graph.site import sites
 from lissom.measure.ceilings import Ceilings
+from lissom.measure.observe import shapes
 from lissom.measure.profile import NodeTime
 from lissom.search.candidate import OperatorTime
 from lissom.search.explain import by_operator
+from lissom.search.grouping import Grouping, grouping
 from lissom.search.job import Opened
 from lissom.search.promise import Basis
 from lissom.search.record import operator_to_json
@@ -86,6 +89,7 @@ class Inspection:
         generated: that feed was invented, since there were no samples.
         history: what loading did to the model.
         notes: what loading could not do, and what could not be measured.
+        groups: channel groups, where they were asked for and could be had.
     """
 
     file_name: str
@@ -108,6 +112,7 @@ class Inspection:
     generated: bool
     history: tuple[str, ...]
     notes: tuple[str, ...]
+    groups: Grouping | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Write as JSON values."""
@@ -150,17 +155,24 @@ class Inspection:
             "generated": self.generated,
             "history": list(self.history),
             "notes": list(self.notes),
+            "groups": None if self.groups is None else self.groups.to_json(),
         }
 
 
-def inspect_model(opened: Opened) -> Inspection:
-    """Look at an opened model: count on one feed, and let the runtime profile it."""
+def inspect_model(opened: Opened, *, groups: bool = False) -> Inspection:
+    """Look at an opened model: count on one feed, and let the runtime profile it.
+
+    Args:
+        opened: the model.
+        groups: find its channel groups, too.
+    """
     model, notes = opened.model, list(opened.notes) + list(opened.model.notes)
     basis = Basis(opened=opened)
     work = counted(basis, notes)
     profile = profiled(basis, notes)
     times = by_operator(profile)
     here = reached(basis, notes)
+    found = grouped(opened, notes) if groups else None
     held = None if work is None else {name: one.macs for name, one in work.items()}
     standing = {}
     if work is not None and here is not None:
@@ -186,7 +198,18 @@ def inspect_model(opened: Opened) -> Inspection:
         generated=opened.samples is None,
         history=model.history,
         notes=tuple(notes),
+        groups=found,
     )
+
+
+def grouped(opened: Opened, notes: list[str]) -> Grouping | None:
+    """The channel groups; None, with a note, where the shapes cannot be had."""
+    try:
+        known = shapes(opened.model, opened.feed, opened.target, opened.store)
+    except (ChildFailed, MeasurementError, ModelError) as error:
+        notes.append(f"Channel groups could not be found: {error}")
+        return None
+    return grouping(channels(opened.model, known))
 
 
 def counted(basis: Basis, notes: list[str]) -> Mapping[str, Work] | None:
