@@ -29,6 +29,7 @@ RUNNING = (
     "docs/how-to/choose-limits.md",
     "docs/how-to/add-a-method.md",
     "docs/reference/recipe.md",
+    "docs/explanation/channel-groups.md",
 )
 
 
