@@ -208,9 +208,7 @@ def transformer(kv_heads: int = 4) -> onnx.ModelProto:
         net.weight(16),
         net.weight(16),
     )
-    inner = (
-        net.op("Gelu", net.linear(x, 16, 24)) if False else net.op("Tanh", net.linear(x, 16, 24))
-    )
+    inner = net.op("Tanh", net.linear(x, 16, 24))
     x = net.op("Add", x, net.linear(inner, 24, 16))
     return net.done(net.linear(net.op("ReduceMean", x, net.ints(1), keepdims=0), 16, 3), 2)
 
