@@ -1,6 +1,7 @@
 """What a removal does, as data: runs of indices, rewrites there and back."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ def test_runs_hold_exactly_the_indices(indices: set[int]) -> None:
     runs = runs_of(sorted(indices))
     assert {index for start, end in runs for index in range(start, end)} == indices
     assert all(start < end for start, end in runs)
-    assert all(one[1] < two[0] for one, two in zip(runs, runs[1:], strict=False))  # noqa: RUF007
+    assert all(one[1] < two[0] for one, two in pairwise(runs))
 
 
 @pytest.mark.parametrize(
