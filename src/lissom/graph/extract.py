@@ -24,17 +24,15 @@ def extract(model: Model, values: Sequence[str]) -> Model:
     unknown = [name for name in values if name not in named]
     if unknown:
         raise ModelError(f"{unknown[0]!r} is not computed by a node of the main graph")
+    needed = set(values)
+    for node in reversed(model.nodes):
+        if not needed.isdisjoint(node.outputs):
+            needed.update((*node.inputs, *node.captured))
     graph.outputs.clear()
     graph.outputs.extend(named[name] for name in dict.fromkeys(values))
-    kept = set(graph.outputs)
     for node in reversed(list(graph)):
-        if not kept.isdisjoint(node.outputs):
-            kept.update(value for value in node.inputs if value is not None)
-            for body in graph.subgraphs() if node.attributes else ():
-                kept.update(v for inner in body for v in inner.inputs if v is not None)
-        else:
+        if needed.isdisjoint(value.name for value in node.outputs):
             graph.remove(node, safe=True)
-    for name, value in list(graph.initializers.items()):
-        if not value.uses() and value not in kept:
-            del graph.initializers[name]
+    for name in [name for name in graph.initializers if name not in needed]:
+        del graph.initializers[name]
     return Model.build(ir, history=(*model.history, "part taken"), known_fingerprint="part")
