@@ -25,9 +25,9 @@ def extract(model: Model, values: Sequence[str]) -> Model:
     if unknown:
         raise ModelError(f"{unknown[0]!r} is not computed by a node of the main graph")
     needed = set(values)
-    for node in reversed(model.nodes):
-        if not needed.isdisjoint(node.outputs):
-            needed.update((*node.inputs, *node.captured))
+    for info in reversed(model.nodes):
+        if not needed.isdisjoint(info.outputs):
+            needed.update((*info.inputs, *info.captured))
     graph.outputs.clear()
     graph.outputs.extend(named[name] for name in dict.fromkeys(values))
     for node in reversed(list(graph)):

@@ -19,6 +19,8 @@ class Need(StrEnum):
 
     RANGES = "ranges"
     """A histogram of each value, with its exact smallest and largest element."""
+    ROWS = "rows"
+    """The values themselves, run by run, through the context's `calibration`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

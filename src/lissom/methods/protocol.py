@@ -18,6 +18,7 @@ from pydantic import ConfigDict
 from lissom.errors import BrokenPromise, MethodError
 from lissom.graph.edit import Edit, edit_to_json
 from lissom.graph.model import Model
+from lissom.measure.calibration import Calibration
 from lissom.measure.evidence import Evidence, Need
 from lissom.methods.scope import Scope
 from lissom.runtime.facts import Facts
@@ -48,6 +49,10 @@ NO_WEIGHTS = "no operator of the main graph has constant weights that could be t
 
 Observe = Callable[[Model, Mapping[Need, tuple[str, ...]]], Evidence]
 """Answers the needs, each for some values of a model, from calibration samples."""
+
+
+Shapes = Callable[[Model], Mapping[str, tuple[int, ...]]]
+"""Answers the concrete shape of every value of a model that is no weight, from one run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +118,8 @@ class Context:
         facts: what the runtime does well on this machine.
         target: the runtime and how it will run the model.
         observe: runs a model on calibration samples; None when there are none.
+        calibration: those samples, for methods that stream through them; None when there are none.
+        shapes: the shapes of a model's values in one run; None where nothing can be run.
         seed: of every random choice.
         scope: the nodes that may be touched.
         deadline: seconds of `time.monotonic` after which a method should settle for what it has.
@@ -124,6 +131,8 @@ class Context:
     facts: Facts
     target: Target
     observe: Observe | None = None
+    calibration: Calibration | None = None
+    shapes: Shapes | None = None
     seed: int = 0
     scope: Scope = field(default_factory=Scope)
     deadline: float | None = None
@@ -139,11 +148,22 @@ class Context:
             raise MethodError("calibration samples are needed, and none were given")
         return self.observe(model, needs)
 
+    def shapes_of(self, model: Model) -> Mapping[str, tuple[int, ...]]:
+        """The concrete shape of every value of a model that is no weight.
+
+        Raises:
+            MethodError: nothing can be run.
+        """
+        if self.shapes is None:
+            raise MethodError("the model must be run once for its shapes, and cannot be")
+        return self.shapes(model)
+
     def restricted(self, method: str, needs: frozenset[Need]) -> "Context":
         """The same context, in which asking for anything but `needs` is a broken promise."""
         observe = self.observe
         if observe is None:
             return self
+        calibration = self.calibration if Need.ROWS in needs else None
 
         def checked(model: Model, asked: Mapping[Need, tuple[str, ...]]) -> Evidence:
             undeclared = sorted(set(asked) - needs)
@@ -151,7 +171,7 @@ class Context:
                 raise BrokenPromise(f"{method} asked for {', '.join(undeclared)}, undeclared")
             return observe(model, asked)
 
-        return replace(self, observe=checked)
+        return replace(self, observe=checked, calibration=calibration)
 
 
 class Method(Protocol):

@@ -13,6 +13,7 @@ from lissom.errors import ChildFailed, MeasurementError, ModelError
 from lissom.graph.cost import macs
 from lissom.graph.model import Model
 from lissom.graph.save import save
+from lissom.measure.calibration import Calibration
 from lissom.measure.evidence import Evidence, Need
 from lissom.measure.observe import observe, shapes
 from lissom.methods.protocol import Context, Observe, Plan, Skip
@@ -219,10 +220,21 @@ def context(
         facts=facts,
         target=target or opened.target,
         observe=observer(opened),
+        calibration=calibration(opened),
+        shapes=lambda model: shapes(model, opened.feed, registry.stated(Target()), opened.store),
         seed=seed,
         deadline=deadline,
         progress=told,
     )
+
+
+def calibration(opened: Opened) -> Calibration | None:
+    """The calibration part, for methods that stream through it; None without samples."""
+    samples = opened.samples
+    if samples is None:
+        return None
+    part = samples.part("calibration")
+    return Calibration(samples=samples, part=part, target=registry.stated(Target()))
 
 
 def observer(opened: Opened) -> Observe | None:

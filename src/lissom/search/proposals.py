@@ -27,6 +27,8 @@ RUNTIME_FUSABLE: Final = FUSABLE | {"Tanh", "ReduceMean", "Softmax", "Gelu"}
 BLOCK_SIZE: Final = 32
 WIDE: Final = 64
 """Input channels from which some processors multiply asymmetric convolution weights faster."""
+PRUNED: Final = (0.3, 0.5, 0.65)
+"""Shares of the arithmetic that pruning is tried with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +166,12 @@ def proposals(
         ),
         depthwise=any(s.groups > 1 and s.shape[s.in_axis] == 1 for s in weighted),
     )
-    drafts = [*fusions(view, whole=scope == Scope()), *integers(view), *weights(view)]
+    drafts = [
+        *fusions(view, whole=scope == Scope()),
+        *integers(view),
+        *weights(view),
+        *narrower(view),
+    ]
     if model.already_quantized:
         reason = "the model is already quantized; it is returned unchanged"
         return Proposals(
@@ -294,6 +301,45 @@ def weights(view: View) -> Iterator[Draft]:
         refusal=none or slow,
         rank={"speed": 18, "size": 11, "memory": 9, "quality": 6},
     )
+
+
+def narrower(view: View) -> Iterator[Draft]:
+    """Recipes that remove channels and fit what is left anew, alone and before quantization."""
+    refusal = "" if view.data else "what is left is fitted on samples (--data), and none were given"
+    if not view.weighted & {"Conv", "Gemm", "MatMul"}:
+        refusal = "no operator of the main graph has channels that could leave"
+    integers, words, none = "dynamic", "dynamic 8-bit integers", view.no_dynamic()
+    step: tuple[str, Mapping[str, Any], tuple[str, ...]] = ("quantize.dynamic", {}, ())
+    if view.convolutions or none:
+        integers, words, none = "static", "8-bit integers with fixed ranges", view.no_static()
+        step = ("quantize.static", _after_pruning(view), ())
+    for place, ratio in enumerate(PRUNED):
+        percent = round(100 * ratio)
+        prune = ("prune.obs", {"ratio": ratio}, ())
+        yield Draft(
+            name=f"pruned-{percent}",
+            title=f"channels worth {percent}% of the arithmetic removed, the rest fitted anew",
+            steps=(prune,),
+            refusal=refusal,
+            rank={"speed": 30 + 2 * place, "size": 40 + place, "memory": 40 + place, "quality": 40},
+        )
+        yield Draft(
+            name=f"pruned-{percent}-{integers}",
+            title=f"{percent}% of the arithmetic removed, then {words}",
+            steps=(prune, *fused_before(view), step),
+            refusal=refusal or none,
+            rank={"speed": 31 + 2 * place, "size": 15 + place, "memory": 15 + place, "quality": 41},
+        )
+
+
+def _after_pruning(view: View) -> dict[str, Any]:
+    """Static quantization as it is fastest here."""
+    found: dict[str, Any] = {"ranges": "percentile" if view.depthwise else "mse"}
+    if view.depthwise:
+        found["depthwise"] = "float"
+    elif not view.no_asymmetric():
+        found["asymmetric_channels"] = WIDE
+    return found
 
 
 def packed(bits: int) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Pruning: one criterion a file; what they share is in `lissom.methods.pruning`."""

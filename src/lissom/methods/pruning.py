@@ -1,0 +1,229 @@
+"""What all criteria share: which units leave, how many of each group, and the repair.
+
+A criterion scores the units of each group. How many leave a group follows from the allocation:
+`uniform`, the same share everywhere; or `global`, where the next units to leave are those that save
+most multiply-accumulates for their score. What is left is a multiple of the grid, since runtimes
+compute in blocks of channels. Then the operators that read fewer channels are fitted anew.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
+
+import numpy as np
+from pydantic import Field
+
+from lissom.errors import MethodError
+from lissom.graph.channels.groups import ChannelGroup, Channels, channels
+from lissom.graph.channels.removal import removal
+from lissom.graph.cost import macs
+from lissom.graph.edit import Edit
+from lissom.graph.model import Model
+from lissom.methods.allocation import allocate, left_of, shares, uniform
+from lissom.methods.protocol import ALREADY, Context, Plan, Skip
+from lissom.methods.reading import Array, Reading, flat, readers_of, readings
+from lissom.methods.repair import repair
+from lissom.methods.survey import Seen, Worth, survey
+
+__all__ = ["Allocation", "Grid", "Ranking", "Ratio", "Repaired", "View", "prune"]
+
+Ratio: TypeAlias = Annotated[
+    float,
+    Field(
+        gt=0.0,
+        lt=1.0,
+        description="Share of the arithmetic (global) or of each group's units (uniform) "
+        "that leaves.",
+        json_schema_extra={"search": [0.25, 0.5, 0.7]},
+    ),
+]
+Allocation: TypeAlias = Annotated[
+    Literal["global", "uniform"],
+    Field(
+        description="How much leaves where: by what it costs, or the same share of every group.",
+        json_schema_extra={"search": ["global"]},
+    ),
+]
+Repaired: TypeAlias = Annotated[
+    bool,
+    Field(
+        description="Fit what reads fewer channels anew on calibration samples.",
+        json_schema_extra={"search": [True]},
+    ),
+]
+Grid: TypeAlias = Annotated[
+    int,
+    Field(
+        ge=1,
+        description="Channels that are left are a multiple of this; less where there are few.",
+        json_schema_extra={"search": [16]},
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ranking:
+    """A group's units as a criterion sees them.
+
+    Attributes:
+        order: units, the first to leave first.
+        costs: what it costs when so many have left, rising, [units - 1].
+    """
+
+    order: Array
+    costs: Array
+
+    @classmethod
+    def of_scores(cls, scores: Array) -> "Ranking":
+        """The least score leaves first, and costs add up."""
+        order = np.argsort(scores, kind="stable")
+        return cls(order=order, costs=np.cumsum(scores[order])[:-1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class View:
+    """What a criterion may look at, for one group.
+
+    Attributes:
+        model: the model.
+        group: the group.
+        seen: what each operator that reads the group as rows reads; empty without samples.
+        worth: what units cost after refitting; None if it was not asked for.
+        rng: for chance.
+    """
+
+    model: Model
+    group: ChannelGroup
+    seen: Mapping[str, Seen]
+    worth: Worth | None
+    rng: np.random.Generator
+
+    def readers(self) -> list[tuple[Reading, Array, list[Array]]]:
+        """Operators that read the group as rows: their flat weights, and each unit's columns."""
+        return [
+            (reading, flat(self.model, site), columns)
+            for site, reading, columns in readers_of(self.group, readings(self.model))
+        ]
+
+    def slices(self) -> list[list[Array]]:
+        """For each weight that makes the group's channels, each unit's rows [k, rest]."""
+        read = {(m.weight, m.axis) for m in self.group.members}
+        inward = {(s.weight, s.in_axis) for s, _ in readings(self.model).values()}
+        found = []
+        for member in self.group.members:
+            if (member.weight, member.axis) in inward & read:
+                continue
+            array = np.moveaxis(np.asarray(self.model.weight(member.weight)), member.axis, 0)
+            if array.ndim > 1:
+                rows = array.reshape(len(array), -1).astype(np.float64)
+                found.append([rows[list(own)] for own in member.indices])
+        return found
+
+
+Criterion: TypeAlias = Callable[[View], Ranking]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """How much leaves, as every method says it."""
+
+    ratio: float
+    allocation: str
+    grid: int
+    repair: bool
+
+
+def prune(
+    method: str,
+    amount: Amount,
+    model: Model,
+    context: Context,
+    criterion: Criterion,
+    *,
+    sees: Literal["nothing", "energy", "worth"] = "nothing",
+) -> Plan:
+    """Decide which units leave, and repair.
+
+    Args:
+        method: its id.
+        amount: how much leaves.
+        model: what to prune.
+        context: what may be asked for.
+        criterion: ranks the units of a group.
+        sees: what of the samples the criterion looks at.
+
+    Raises:
+        MethodError: samples are needed and none were given.
+    """
+    if context.original.already_quantized:
+        skip = Skip(target="model", reason=ALREADY)
+        return Plan(method=method, edits=(), skips=(skip,), summary="nothing was pruned")
+    if (amount.repair or sees != "nothing") and context.calibration is None:
+        raise MethodError("calibration samples are needed, and none were given")
+    found = channels(model, context.shapes_of(model))
+    groups, skips = _prunable(found, context)
+    if not groups:
+        return Plan(method=method, edits=(), skips=tuple(skips), summary="no channels can leave")
+    ranked = _ranked(groups, model, context, criterion, sees)
+    work = shares(model, groups, macs(model, found.walk.shapes))
+    if amount.allocation == "uniform":
+        counts = uniform(groups, amount.ratio, amount.grid)
+    else:
+        costs = {name: one.costs for name, one in ranked.items()}
+        counts = allocate(groups, costs, work, ratio=amount.ratio, grid=amount.grid)
+    units = {name: ranked[name].order[:count].tolist() for name, count in counts.items() if count}
+    if not units:
+        return Plan(method=method, edits=(), skips=tuple(skips), summary="nothing was to leave")
+    edit = removal(found, units)
+    fixed: tuple[Edit, ...] = ()
+    if amount.repair and context.calibration is not None:
+        fixed = repair(model, edit, context.calibration, context).edits
+    left = left_of(work, counts) / max(left_of(work, {}), 1.0)
+    return Plan(
+        method=method,
+        edits=(edit, *fixed),
+        skips=tuple(skips),
+        summary=f"{sum(map(len, units.values()))} of {sum(g.units for g in groups)} units of "
+        f"{len(units)} channel groups removed, {left:.0%} of their work left",
+    )
+
+
+def _prunable(found: Channels, context: Context) -> tuple[list[ChannelGroup], list[Skip]]:
+    """Groups that some operator reads as rows, and why others are left alone."""
+    known = readings(found.walk.model)
+    groups, skips = [], []
+    for group in found.groups:
+        nodes = {reader.node for reader in group.readers}
+        refusals = [context.scope.refusal(found.walk.model.node(node)) for node in nodes]
+        if group.inexact:
+            skips.append(Skip(target=group.name, reason=group.inexact))
+        elif not readers_of(group, known):
+            skips.append(Skip(target=group.name, reason="nothing that reads it can be fitted"))
+        elif any(refusals):
+            skips.append(Skip(target=group.name, reason=next(filter(None, refusals))))
+        else:
+            groups.append(group)
+    return groups, skips
+
+
+def _ranked(
+    groups: Sequence[ChannelGroup],
+    model: Model,
+    context: Context,
+    criterion: Criterion,
+    sees: str,
+) -> dict[str, Ranking]:
+    seen: Mapping[str, Seen] = {}
+    worth: Mapping[str, Worth] = {}
+    if sees != "nothing" and context.calibration is not None:
+        context.progress("looking at what channels carry")
+        seen, worth = survey(
+            model, groups, context.calibration, context.store, worth=sees == "worth"
+        )
+    rng = np.random.default_rng(context.seed)
+    return {
+        group.name: criterion(
+            View(model=model, group=group, seen=seen, worth=worth.get(group.name), rng=rng)
+        )
+        for group in groups
+    }

@@ -1,0 +1,211 @@
+"""Weighted operators as linear maps over rows: what they read, row by row, and where they stand.
+
+A row is what one output position meets: the features of a MatMul or Gemm, a patch of a convolution.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from lissom.graph.channels.groups import ChannelGroup
+from lissom.graph.edit import ReplaceWeight
+from lissom.graph.model import Model
+from lissom.graph.site import Site, sites
+from lissom.numerics.windows import Window, patches, picked
+from lissom.store.hashing import Json
+from lissom.store.store import Store
+
+__all__ = [
+    "Array",
+    "Reading",
+    "bias_of",
+    "columns",
+    "flat",
+    "readers_of",
+    "readings",
+    "rows",
+    "unflat",
+]
+
+Array: TypeAlias = npt.NDArray[Any]
+_OPERATORS = frozenset({"Conv", "Gemm", "MatMul"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A weighted operator that can be seen as y = W x + b over rows.
+
+    Attributes:
+        node: its name.
+        input: the value that it reads.
+        output: the value that it gives.
+        window: how its kernel moves; None for matrix products.
+    """
+
+    node: str
+    input: str
+    output: str
+    window: Window | None
+
+    def to_json(self) -> dict[str, Json]:
+        """Write as JSON, for a child process."""
+        w = self.window
+        parts = None if w is None else [w.kernel, w.strides, w.dilations, w.pads]
+        return {"node": self.node, "input": self.input, "output": self.output, "window": parts}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Json]) -> "Reading":
+        """Read what `to_json` wrote."""
+        window = None
+        if value["window"] is not None:
+            kernel, strides, dilations, pads = map(tuple, value["window"])
+            window = Window(kernel=kernel, strides=strides, dilations=dilations, pads=pads)
+        return cls(node=value["node"], input=value["input"], output=value["output"], window=window)
+
+
+def readings(model: Model) -> dict[str, tuple[Site, Reading]]:
+    """The weighted operators of a model that can be seen so, by node."""
+    found = {}
+    for site in sites(model):
+        node = model.node(site.node)
+        if site.op_type not in _OPERATORS or site.groups != 1 or node.attributes.get("transA"):
+            continue
+        if node.attributes.get("auto_pad", "NOTSET") != "NOTSET":
+            continue
+        if node.attributes.get("alpha", 1.0) != 1.0 or node.attributes.get("beta", 1.0) != 1.0:
+            continue
+        found[site.node] = (
+            site,
+            Reading(
+                node=site.node, input=site.input, output=site.output, window=_window(model, site)
+            ),
+        )
+    return found
+
+
+def _window(model: Model, site: Site) -> Window | None:
+    if site.op_type != "Conv":
+        return None
+    attributes: Mapping[str, Any] = model.node(site.node).attributes
+    kernel = site.shape[2:]
+    ones = (1,) * len(kernel)
+    return Window(
+        kernel=kernel,
+        strides=tuple(attributes.get("strides", ones)),
+        dilations=tuple(attributes.get("dilations", ones)),
+        pads=tuple(attributes.get("pads", (0,) * (2 * len(kernel)))),
+    )
+
+
+def rows(reading: Reading, x: Array, y: Array | None, *, most: int, seed: int) -> list[Array]:
+    """Rows of one run: of what the operator reads, and of the value y beside it.
+
+    Args:
+        reading: the operator.
+        x: the value that it reads.
+        y: a value of the shape of its output; None for the inputs alone.
+        most: rows a sample, picked at random; the same ones for the same seed and shape.
+        seed: of the choice.
+
+    Returns:
+        [rows, inputs], and [rows, outputs] if there is a y.
+    """
+    if reading.window is None:
+        places = picked(x.shape[:-1], most * max(1, x.shape[0]), seed)
+        index = tuple(places.T)
+        return [x[index]] if y is None else [x[index], y[index]]
+    spatial = _positions(reading.window, x) if y is None else y.shape[2:]
+    places = picked(spatial, most, seed)
+    found = [patches(x, reading.window, places)]
+    if y is not None:
+        taken = y[(slice(None), slice(None), *places.T)]
+        found.append(np.moveaxis(taken, 2, 1).reshape(-1, y.shape[1]))
+    return found
+
+
+def _positions(window: Window, x: Array) -> tuple[int, ...]:
+    rank = len(window.kernel)
+    return tuple(
+        (x.shape[2 + i] + window.pads[i] + window.pads[i + rank]
+         - window.dilations[i] * (window.kernel[i] - 1) - 1) // window.strides[i] + 1
+        for i in range(rank)
+    )  # fmt: skip
+
+
+def columns(site: Site, indices: Sequence[Sequence[int]]) -> list[Array]:
+    """The columns of a site's flat weight that belong to each unit's input indices."""
+    each = int(np.prod(site.shape[2:])) if site.op_type == "Conv" else 1
+    return [
+        (np.asarray(own)[:, None] * each + np.arange(each)).ravel().astype(np.int64)
+        for own in indices
+    ]
+
+
+def flat(model: Model, site: Site) -> Array:
+    """The weight as a matrix [outputs, inputs x kernel], float64."""
+    canonical = site.canonical(model.weight(site.weight))
+    return canonical.reshape(canonical.shape[0], -1).astype(np.float64)
+
+
+def unflat(site: Site, matrix: Array) -> Array:
+    """The inverse of `flat`: as the site stores its weight, float32."""
+    kernel = site.shape[2:] if site.op_type == "Conv" else ()
+    canonical = matrix.reshape(len(matrix), -1, *kernel)
+    return np.ascontiguousarray(site.stored(canonical)).astype(np.float32)
+
+
+def bias_of(model: Model, site: Site) -> str | None:
+    """The vector that is added to what a site gives: its own, or of an Add right behind it."""
+    if site.bias is not None:
+        return site.bias
+    readers = model.consumers.get(site.output, ())
+    if site.op_type != "MatMul" or len(readers) != 1:
+        return None
+    behind = model.node(readers[0])
+    if behind.op_type != "Add" or site.output in {port.name for port in model.outputs}:
+        return None
+    for name in behind.inputs:
+        info = model.weights.get(name)
+        if info is not None and info.shape == (site.outputs,) and len(model.consumers[name]) == 1:
+            return name
+    return None
+
+
+def readers_of(
+    group: ChannelGroup, known: Mapping[str, tuple[Site, Reading]]
+) -> list[tuple[Site, Reading, list[Array]]]:
+    """The operators that read a group as rows, and the columns of each of its units."""
+    found = []
+    for reader in group.readers:
+        if reader.node in known and reader.input == 0:
+            site, reading = known[reader.node]
+            found.append((site, reading, columns(site, reader.indices)))
+    return found
+
+
+def replaced(
+    model: Model, site: Site, weight: Array, bias: Array, store: Store
+) -> list[ReplaceWeight]:
+    """Edits that give a site another flat weight, and the bias of y = W x + b.
+
+    Args:
+        model: that the site is in.
+        site: the operator.
+        weight: [outputs, inputs x kernel].
+        bias: [outputs]; for a product whose bias is added behind it, what comes on top of that.
+        store: where the arrays are put.
+    """
+    name = bias_of(model, site)
+    if name is not None and site.bias is None:
+        bias = bias + model.weight(name)
+    return [
+        ReplaceWeight(weight=site.weight, values=store.put_array(unflat(site, weight))),
+        ReplaceWeight(
+            weight=name or f"{site.node}_bias",
+            values=store.put_array(bias.astype(np.float32)),
+            bias_of=None if name is not None else site.node,
+        ),
+    ]

@@ -1,0 +1,257 @@
+"""Linear operators fitted in closed form, from streamed second moments, in float64.
+
+An operator y = W x + b over rows of x [rows, inputs] and y [rows, outputs] is determined by sums
+over rows: of 1, x, y, x xT, y xT and y^2. They are gathered row by row, in memory that does not
+grow with their number, and can be added. Columns of x that leave are left out afterwards.
+
+    fit      min over W, b of E|y - W x_K - b|^2 + d |W - W0|^2   (ridge regression towards W0)
+    eliminate  which columns cost least, and what, if W is fitted anew without them
+
+The cost of columns S is tr(W_S [(C^-1)_SS]^-1 W_S^T) with C the covariance of x, and what is left
+of W after it W - W_S [(C^-1)_SS]^-1 (C^-1)_S: Optimal Brain Surgeon (Hassibi and Stork 1992,
+equations 5 and 6) for blocks of columns, whose constant parts the bias takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Elimination", "Fit", "Moments", "eliminate", "fit"]
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Moments:
+    """Sums over rows of what an operator reads and of what it should give.
+
+    Attributes:
+        rows: how many.
+        x: of the inputs, [inputs].
+        xx: of their products, [inputs, inputs].
+        y: of the outputs, [outputs].
+        yx: of outputs times inputs, [outputs, inputs].
+        yy: of squared outputs, [outputs].
+    """
+
+    rows: int
+    x: Array
+    xx: Array
+    y: Array
+    yx: Array
+    yy: Array
+
+    @classmethod
+    def empty(cls, inputs: int, outputs: int) -> Moments:
+        """Of no rows."""
+        return cls(
+            rows=0,
+            x=np.zeros(inputs),
+            xx=np.zeros((inputs, inputs)),
+            y=np.zeros(outputs),
+            yx=np.zeros((outputs, inputs)),
+            yy=np.zeros(outputs),
+        )
+
+    def add(self, x: Array, y: Array) -> None:
+        """Add rows x [rows, inputs] and y [rows, outputs]: many at a time, each call costs."""
+        x, y = x.astype(np.float64), y.astype(np.float64)
+        self.rows += len(x)
+        self.x += x.sum(axis=0)
+        self.xx += x.T @ x
+        self.y += y.sum(axis=0)
+        self.yx += y.T @ x
+        self.yy += (y * y).sum(axis=0)
+
+    def joined(self, other: Moments) -> Moments:
+        """Of the rows of both."""
+        return Moments(
+            rows=self.rows + other.rows,
+            x=self.x + other.x,
+            xx=self.xx + other.xx,
+            y=self.y + other.y,
+            yx=self.yx + other.yx,
+            yy=self.yy + other.yy,
+        )
+
+    def of_columns(self, columns: Array) -> Moments:
+        """Of some of the inputs only."""
+        return Moments(
+            rows=self.rows,
+            x=self.x[columns],
+            xx=self.xx[np.ix_(columns, columns)],
+            y=self.y,
+            yx=self.yx[:, columns],
+            yy=self.yy,
+        )
+
+    @property
+    def covariance(self) -> Array:
+        """Of the inputs, [inputs, inputs]."""
+        mean = self.x / max(self.rows, 1)
+        return self.xx / max(self.rows, 1) - np.outer(mean, mean)
+
+    @property
+    def variance(self) -> float:
+        """Of the outputs, all together."""
+        count = max(self.rows, 1)
+        return float((self.yy / count - (self.y / count) ** 2).sum())
+
+    def error(self, weight: Array, bias: Array) -> float:
+        """The mean squared error of an operator [outputs, inputs], over its outputs together."""
+        count = max(self.rows, 1)
+        cross = self.yx - np.outer(bias, self.x)
+        quadratic = ((weight @ self.xx) * weight).sum() - 2 * (weight * cross).sum()
+        constant = (self.yy - 2 * bias * self.y + count * bias * bias).sum()
+        return float(max(0.0, quadratic + constant) / count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fit:
+    """A fitted operator.
+
+    Attributes:
+        weight: [outputs, inputs].
+        bias: [outputs].
+        damping: that was taken, as a share of the inputs' mean variance.
+    """
+
+    weight: Array
+    bias: Array
+    damping: float
+
+
+DAMPINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+
+
+def fit(
+    moments: Moments,
+    start: Array,
+    held_out: Moments | None = None,
+    *,
+    dampings: Sequence[float] = DAMPINGS,
+    join: bool = True,
+) -> Fit:
+    """Fit an operator, held near the one that it starts from where rows say little.
+
+    Args:
+        moments: of the rows to fit to.
+        start: W0 [outputs, inputs].
+        held_out: of other rows, which choose the damping; the fit is then to both together.
+        dampings: shares of the inputs' mean variance to choose from; the first without other rows.
+        join: fit to the other rows too, once they have chosen.
+    """
+    chosen = dampings[0]
+    if held_out is not None and len(dampings) > 1:
+        tried = {each: _solved(moments, start, (each,))[0] for each in dampings}
+        chosen = min(tried, key=lambda each: held_out.error(*tried[each]))
+        moments = moments.joined(held_out) if join else moments
+    weight, bias = _solved(moments, start, (chosen,))[0]
+    return Fit(weight=weight, bias=bias, damping=chosen)
+
+
+def _solved(moments: Moments, start: Array, dampings: Sequence[float]) -> list[tuple[Array, Array]]:
+    from scipy.linalg import cho_factor, cho_solve
+
+    count = max(moments.rows, 1)
+    mean_x, mean_y = moments.x / count, moments.y / count
+    covariance = moments.covariance
+    scale = float(np.trace(covariance)) / len(covariance) or 1.0
+    residual = moments.yx / count - np.outer(mean_y, mean_x) - start @ covariance
+    found = []
+    for damping in dampings:
+        damped = covariance + damping * scale * np.eye(len(covariance))
+        weight = start + cho_solve(cho_factor(damped), residual.T).T
+        found.append((weight, mean_y - weight @ mean_x))
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Elimination:
+    """Units in the order in which they leave.
+
+    Attributes:
+        order: numbers of units, the first to leave first; the last one stays.
+        costs: the error when so many have left, the first after one, [units - 1].
+    """
+
+    order: Array
+    costs: Array
+
+
+def eliminate(
+    systems: Sequence[tuple[Array, Array, Sequence[Array]]],
+    *,
+    damping: float = 1e-2,
+    steps: int = 64,
+) -> Elimination:
+    """Let units leave one after another, always those that cost least after refitting the rest.
+
+    Args:
+        systems: for each operator that reads the units: the covariance of its inputs [inputs,
+            inputs], its weights [outputs, inputs] scaled so that errors can be added up, and the
+            columns of each unit.
+        damping: of the covariances, as a share of their mean variance.
+        steps: in how many steps at most; several units leave in one where there are more.
+    """
+    states = [_Surgery(*system, damping) for system in systems]
+    count = len(systems[0][2])
+    many = max(1, -(-count // steps))
+    left = np.arange(count)
+    order: list[int] = []
+    costs: list[float] = []
+    spent = 0.0
+    while len(left) > 1:
+        each = sum((state.costs(left) for state in states), np.zeros(len(left)))
+        leaving = left[np.argsort(each, kind="stable")[: min(len(left) - 1, many)]]
+        added = sum(state.remove(leaving) for state in states)
+        shares = np.cumsum(each[np.searchsorted(left, leaving)])
+        costs += (spent + added * shares / max(shares[-1], 1e-300)).tolist()
+        order += leaving.tolist()
+        spent += added
+        left = np.setdiff1d(left, leaving)
+    return Elimination(order=np.asarray([*order, *left]), costs=np.asarray(costs))
+
+
+class _Surgery:
+    """One operator, from which columns leave; what is left of it shrinks."""
+
+    def __init__(
+        self, covariance: Array, weight: Array, columns: Sequence[Array], damping: float
+    ) -> None:
+        scale = float(np.trace(covariance)) / len(covariance) or 1.0
+        damped = covariance + damping * scale * np.eye(len(covariance))
+        self._inverse = np.linalg.inv(damped)
+        self._weight = weight.astype(np.float64)
+        self._columns = [np.asarray(each) for each in columns]
+        self._place = np.arange(len(covariance))  # of each column in what is left
+
+    def costs(self, units: Array) -> Array:
+        """What each of the units would cost now."""
+        found = np.empty(len(units))
+        for number, unit in enumerate(units.tolist()):
+            places = self._place[self._columns[unit]]
+            part = self._weight[:, places]
+            block = self._inverse[np.ix_(places, places)]
+            found[number] = (np.linalg.solve(block, part.T) * part.T).sum()
+        return found
+
+    def remove(self, units: Array) -> float:
+        """Let units leave together; answer what it cost."""
+        columns = np.concatenate([self._columns[unit] for unit in units.tolist()])
+        places = self._place[columns]
+        stays = np.ones(len(self._inverse), bool)
+        stays[places] = False
+        part, rows = self._weight[:, places], self._inverse[places]
+        block = rows[:, places]
+        cost = float((np.linalg.solve(block, part.T) * part.T).sum())
+        step = np.linalg.solve(block, rows[:, stays])
+        self._weight = self._weight[:, stays] - part @ step
+        self._inverse = self._inverse[np.ix_(stays, stays)] - rows[:, stays].T @ step
+        self._place = self._place - np.searchsorted(np.sort(places), self._place)
+        return cost
