@@ -8,7 +8,10 @@ import numpy as np
 
 from lissom.graph.expose import expose
 from lissom.graph.model import Model
+from lissom.measure.calibration import Calibration
 from lissom.measure.evidence import Evidence, Need
+from lissom.measure.observe import shapes
+from lissom.measure.samples import Samples
 from lissom.methods.protocol import Context, Observe
 from lissom.numerics.histogram import Histogram
 from lissom.runtime.facts import Facts
@@ -50,9 +53,18 @@ def observer(feeds: Feeds) -> Observe:
     return answer
 
 
+def calibration(model: Model, store: Store, feeds: Feeds, *, limit: int = 512) -> Calibration:
+    """All of these feeds, as methods stream through them."""
+    samples = Samples.open(iter(feeds), model.inputs, store)
+    return Calibration(samples=samples, part=samples.whole(), target=Target(), limit=limit)
+
+
 def context(model: Model, store: Store, feeds: Feeds | None = None, **changes: Any) -> Context:
     """A context for a model; `facts` in changes are fields of the facts to replace."""
     facts = replace(FACTS, **changes.pop("facts", {}))
+    if feeds is not None:
+        changes.setdefault("calibration", calibration(model, store, feeds))
+        changes.setdefault("shapes", lambda other: shapes(other, feeds[0], Target(), store))
     return Context(
         original=model,
         store=store,

@@ -160,10 +160,10 @@ class Context:
 
     def restricted(self, method: str, needs: frozenset[Need]) -> "Context":
         """The same context, in which asking for anything but `needs` is a broken promise."""
+        calibration = self.calibration if Need.ROWS in needs else None
         observe = self.observe
         if observe is None:
-            return self
-        calibration = self.calibration if Need.ROWS in needs else None
+            return replace(self, calibration=calibration)
 
         def checked(model: Model, asked: Mapping[Need, tuple[str, ...]]) -> Evidence:
             undeclared = sorted(set(asked) - needs)

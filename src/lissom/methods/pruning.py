@@ -30,8 +30,8 @@ __all__ = ["Allocation", "Grid", "Ranking", "Ratio", "Repaired", "View", "prune"
 Ratio: TypeAlias = Annotated[
     float,
     Field(
-        gt=0.0,
-        lt=1.0,
+        ge=0.01,
+        le=0.99,
         description="Share of the arithmetic (global) or of each group's units (uniform) "
         "that leaves.",
         json_schema_extra={"search": [0.25, 0.5, 0.7]},
@@ -193,8 +193,9 @@ def _prunable(found: Channels, context: Context) -> tuple[list[ChannelGroup], li
     known = readings(found.walk.model)
     groups, skips = [], []
     for group in found.groups:
-        nodes = {reader.node for reader in group.readers}
-        refusals = [context.scope.refusal(found.walk.model.node(node)) for node in nodes]
+        refusals = [
+            context.scope.refusal(found.walk.model.node(node)) for node in _nodes(found, group)
+        ]
         if group.inexact:
             skips.append(Skip(target=group.name, reason=group.inexact))
         elif not readers_of(group, known):
@@ -204,6 +205,12 @@ def _prunable(found: Channels, context: Context) -> tuple[list[ChannelGroup], li
         else:
             groups.append(group)
     return groups, skips
+
+
+def _nodes(found: Channels, group: ChannelGroup) -> list[str]:
+    """The nodes that change with a group: those that hold its weights, and those that read it."""
+    holders = [n for m in group.members for n in found.walk.model.consumers.get(m.weight, ())]
+    return list(dict.fromkeys((*holders, *(reader.node for reader in group.readers))))
 
 
 def _ranked(

@@ -26,6 +26,7 @@ __all__ = [
     "flat",
     "readers_of",
     "readings",
+    "replaced",
     "rows",
     "unflat",
 ]
@@ -68,22 +69,45 @@ class Reading:
 
 def readings(model: Model) -> dict[str, tuple[Site, Reading]]:
     """The weighted operators of a model that can be seen so, by node."""
-    found = {}
-    for site in sites(model):
-        node = model.node(site.node)
-        if site.op_type not in _OPERATORS or site.groups != 1 or node.attributes.get("transA"):
-            continue
-        if node.attributes.get("auto_pad", "NOTSET") != "NOTSET":
-            continue
-        if node.attributes.get("alpha", 1.0) != 1.0 or node.attributes.get("beta", 1.0) != 1.0:
-            continue
-        found[site.node] = (
+    return {
+        site.node: (
             site,
             Reading(
                 node=site.node, input=site.input, output=site.output, window=_window(model, site)
             ),
         )
-    return found
+        for site in sites(model)
+        if site.op_type in _OPERATORS and _is_plain(model, site) and _is_own(model, site)
+    }
+
+
+def _is_plain(model: Model, site: Site) -> bool:
+    """It computes W x + b with no factors, no groups, and x as it stands."""
+    given = model.node(site.node).attributes
+    factors = given.get("alpha", 1.0), given.get("beta", 1.0)
+    padded = given.get("auto_pad", "NOTSET") != "NOTSET"
+    return site.groups == 1 and not given.get("transA") and factors == (1.0, 1.0) and not padded
+
+
+def _is_own(model: Model, site: Site) -> bool:
+    """Its input is computed; its weight and bias are float32, whole, and read by nothing else."""
+    weights = model.weights
+    if site.input in weights or weights[site.weight].dtype != "float32":
+        return False
+    if site.bias is None:
+        inputs = model.node(site.node).inputs
+        added = site.op_type != "MatMul" and len(inputs) > 2 and bool(inputs[2])
+        return not added and _readers(model, site.weight) == 1
+    alone = _readers(model, site.weight) == _readers(model, site.bias) == 1
+    info = weights[site.bias]
+    return alone and info.shape == (site.outputs,) and info.dtype == "float32"
+
+
+def _readers(model: Model, weight: str) -> int:
+    """How often a weight is read, by the main graph, by bodies, and as an output."""
+    read = sum(node.inputs.count(weight) for node in model.nodes)
+    outside = sum(port.name == weight for port in model.outputs)
+    return read + outside + (weight in model.captured)
 
 
 def _window(model: Model, site: Site) -> Window | None:
@@ -114,6 +138,7 @@ def rows(reading: Reading, x: Array, y: Array | None, *, most: int, seed: int) -
         [rows, inputs], and [rows, outputs] if there is a y.
     """
     if reading.window is None:
+        x, y = np.atleast_2d(x), None if y is None else np.atleast_2d(y)
         places = picked(x.shape[:-1], most * max(1, x.shape[0]), seed)
         index = tuple(places.T)
         return [x[index]] if y is None else [x[index], y[index]]
@@ -169,7 +194,8 @@ def bias_of(model: Model, site: Site) -> str | None:
         return None
     for name in behind.inputs:
         info = model.weights.get(name)
-        if info is not None and info.shape == (site.outputs,) and len(model.consumers[name]) == 1:
+        fits = info is not None and info.shape == (site.outputs,) and info.dtype == "float32"
+        if fits and _readers(model, name) == 1:
             return name
     return None
 

@@ -123,6 +123,8 @@ def _parameter(name: str, field: Mapping[str, Any]) -> Parameter:
 
 
 def _constant(kind: Mapping[str, Any]) -> list[Any]:
+    if kind.get("type") == "boolean":
+        return [True, False]
     return [kind["const"]] if "const" in kind else []
 
 

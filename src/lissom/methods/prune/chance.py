@@ -2,6 +2,7 @@
 
 Source: none; the control of Mittal, Bhardwaj, Khapra and Ravindran, "Recovering from random
 pruning", 2018, arXiv:1801.10447.
+Differs: whole units of channel groups; the repair is the same as for all criteria.
 Needs: samples without labels for the repair; nothing without it.
 Cost: none.
 Choose it when: measuring what a criterion is worth.
