@@ -1,6 +1,7 @@
 """Plans are data; a context refuses what it cannot or must not answer."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -41,3 +42,19 @@ def test_undeclared_evidence_is_refused(tmp_path):
     assert declared.evidence(MODEL, asked).histogram("x").count == FEEDS[0]["x"].size
     with pytest.raises(BrokenPromise, match="undeclared"):
         context.restricted("some.method", frozenset()).evidence(MODEL, asked)
+
+
+@pytest.mark.parametrize("observing", [True, False])
+def test_samples_are_there_for_those_who_declared_rows(observing, tmp_path):
+    context = lab.context(MODEL, Store(tmp_path), FEEDS)
+    context = context if observing else replace(context, observe=None)
+    assert context.restricted("a.b", frozenset({Need.ROWS})).calibration is context.calibration
+    assert context.restricted("a.b", frozenset({Need.RANGES})).calibration is None
+    assert context.calibration is not None
+
+
+def test_shapes_are_asked_for_or_missing(tmp_path):
+    context = lab.context(MODEL, Store(tmp_path), FEEDS)
+    assert context.shapes_of(MODEL)["relu0.out"] == (2, 32)
+    with pytest.raises(MethodError, match="cannot be"):
+        replace(context, shapes=None).shapes_of(MODEL)
