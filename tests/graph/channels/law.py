@@ -18,10 +18,11 @@ from lissom.runtime import registry
 from lissom.runtime.target import Target
 from lissom.store.store import Store
 
-__all__ = ["Verdict", "check", "found_in", "tried"]
+__all__ = ["Verdict", "alike", "check", "distance", "found_in", "tried"]
 
 TOLERANCE = 1e-4  # of the outputs' range
-Feed = Mapping[str, np.ndarray[Any, Any]]
+Array = np.ndarray[Any, Any]
+Feed = Mapping[str, Array]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ class Verdict:
 
     Attributes:
         error: the largest difference to zeroing, over the outputs' range; None where it is inexact
-            by nature, and only had to run.
+            by nature, and answers with shapes and numbers as before; infinite where it does not.
         parameters: how many are left.
     """
 
@@ -49,20 +50,33 @@ def tried(
     """Remove units, and hold the outputs against those of the original with zeros instead."""
     model = found.walk.model
     removed = perform(model, [removal(found, units)], store)
-    after = run(removed, feed, store)
+    original, after = run(model, feed, store), run(removed, feed, store)
     groups = [found.group(name) for name in units]
     if any(group.inexact for group in groups):
-        return Verdict(error=None, parameters=removed.parameters)
-    before = run(perform(model, zeroing(model, groups, units, found, store), store), feed, store)
-    worst = 0.0
-    for name, expected in before.items():
-        assert after[name].shape == expected.shape
-        if expected.size:
-            span = float(np.abs(expected.astype(np.float64)).max()) or 1.0
-            worst = max(
-                worst, float(np.abs(after[name] - expected.astype(np.float64)).max()) / span
-            )
-    return Verdict(error=worst, parameters=removed.parameters)
+        error = None if all(map(alike, after.values(), original.values())) else float("inf")
+        return Verdict(error=error, parameters=removed.parameters)
+    zeroed = perform(model, zeroing(model, groups, units, found, store), store)
+    before = run(zeroed, feed, store)
+    errors = [distance(after[name], expected) for name, expected in before.items()]
+    return Verdict(error=max(errors, default=0.0), parameters=removed.parameters)
+
+
+def alike(after: Array, original: Array) -> bool:
+    """Whether an answer has the shape that it had, and numbers wherever it had them."""
+    if after.shape != original.shape:
+        return False
+    return bool(np.isfinite(after[np.isfinite(original)]).all())
+
+
+def distance(after: Array, expected: Array) -> float:
+    """The largest difference over the range; infinite where shapes or what is no number differ."""
+    if after.shape != expected.shape or not np.array_equal(
+        finite := np.isfinite(expected), np.isfinite(after)
+    ):
+        return float("inf")
+    one, other = after[finite].astype(np.float64), expected[finite].astype(np.float64)
+    span = float(np.abs(other).max(initial=0.0)) or 1.0
+    return float(np.abs(one - other).max(initial=0.0)) / span
 
 
 def zeroing(
@@ -137,7 +151,7 @@ def check(model: Model, feed: Feed, store: Store, *, seed: int = 0) -> tuple[Cha
         if verdict.error is not None and verdict.error > TOLERANCE:
             wrong.append(f"all groups together: {verdict.error:.2g}")
     if wrong:
-        for name, units in exact.items():
+        for name, units in sets.items():
             error = tried(found, {name: units}, feed, store).error
             if error is not None and error > TOLERANCE:
                 wrong.append(f"{name}: {error:.2g}")

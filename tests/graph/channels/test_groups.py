@@ -9,7 +9,7 @@ import pytest
 from lissom.graph.channels.groups import Channels
 from lissom.graph.model import Model
 from lissom.store.store import Store
-from tests.graph.channels.law import check, found_in
+from tests.graph.channels.law import alike, check, distance, found_in
 from tests.graph.channels.nets import NETS
 from tests.graph.edited import model_of
 
@@ -84,3 +84,28 @@ def test_a_model_without_weights_has_no_groups(tmp_path: Path) -> None:
     found = found_in(model, {"x": np.zeros((2, 3), np.float32)}, Store(tmp_path))
     assert found.groups == ()
     assert found.coverage == 0.0
+
+
+def test_a_distance_is_measured_over_the_range() -> None:
+    assert distance(np.asarray([1.0, 2.0]), np.asarray([1.0, 4.0])) == 0.5
+    assert distance(np.zeros(0), np.zeros(0)) == 0.0
+    assert distance(np.asarray([3]), np.asarray([0])) == 3.0
+
+
+def test_what_is_no_number_counts() -> None:
+    numbers, holes = np.asarray([1.0, 2.0]), np.asarray([1.0, np.nan])
+    assert distance(holes, numbers) == distance(numbers, holes) == np.inf
+    assert distance(holes, holes) == 0.0
+    assert distance(np.asarray([1.0, np.inf]), numbers) == np.inf
+
+
+def test_another_shape_counts() -> None:
+    assert distance(np.zeros(3), np.zeros((1, 3))) == np.inf
+    assert not alike(np.zeros(3), np.zeros(2))
+
+
+def test_an_inexact_answer_has_numbers_where_the_original_has() -> None:
+    numbers, holes = np.asarray([1.0, 2.0]), np.asarray([1.0, np.nan])
+    assert alike(numbers, holes)
+    assert alike(holes, holes)
+    assert not alike(holes, numbers)
