@@ -8,6 +8,7 @@ Every model runs in a process of its own, so that a crash is a result too. Write
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -32,12 +33,15 @@ PACKAGES = (
 
 
 def models(cache: Path) -> dict[str, Path]:
-    """Every ONNX file of the packages, and onnx's own light models, by `package/file`."""
-    found = {
-        f"{package}/{path.name}": path
-        for package in PACKAGES
-        for path in sorted(unpacked(package, cache).rglob("*.onnx"))
-    }
+    """Every ONNX file of the packages, and onnx's own light models.
+
+    Named `package/path`, from the folder that all of a package's models lie in.
+    """
+    found = {}
+    for package in PACKAGES:
+        paths = sorted(unpacked(package, cache).rglob("*.onnx"))
+        shared = Path(os.path.commonpath([path.parent for path in paths])) if paths else cache
+        found |= {f"{package}/{path.relative_to(shared).as_posix()}": path for path in paths}
     light = Path(str(resources.files("onnx"))) / "backend" / "test" / "data" / "light"
     found |= {f"onnx/{path.name}": path for path in sorted(light.glob("*.onnx"))}
     return found
