@@ -73,6 +73,30 @@ def test_numbers_are_those_of_the_operators(one: onnx.NodeProto) -> None:
     )  # fmt: skip
 
 
+def test_padding_as_torchscript_writes_it() -> None:
+    """Pairs from the last axis to the first become all starts, then all ends."""
+    check_computed(
+        helper.make_node("Concat", ["s", "v"], ["pairs"], axis=0),
+        helper.make_node("Reshape", ["pairs", "grid"], ["rows"]),
+        helper.make_node("Slice", ["rows", "last", "least", "first", "last"], ["turned"]),
+        helper.make_node("Transpose", ["turned"], ["columns"], perm=[1, 0]),
+        helper.make_node("Reshape", ["columns", "last"], ["pads"]),
+        v=np.array([2, 3, 4]), grid=np.array([-1, 2]), last=np.array([-1]), first=np.array([0]),
+        least=np.array([-(2**63) + 1]),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, 3, -1])
+def test_numbers_laid_out_anew(axis: int) -> None:
+    check_computed(
+        helper.make_node("Tile", ["s", "four"], ["twelve"]),
+        helper.make_node("Reshape", ["twelve", "cube"], ["laid"]),
+        helper.make_node("Transpose", ["laid"], ["back"]),
+        helper.make_node("Flatten", ["back"], ["flat"], axis=axis),
+        four=np.array([4]), cube=np.array([2, 2, 3]),
+    )  # fmt: skip
+
+
 def test_three_numbers_are_compared_without_writing_over_the_third() -> None:
     third = np.array([1, 1, 1])
     check_computed(node("Max", "s v w"), v=np.array([2, 9, 4]), w=third)

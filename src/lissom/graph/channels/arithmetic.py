@@ -163,6 +163,16 @@ def _reshape(_: NodeInfo, given: list[Any]) -> Array:
     return np.asarray(given[0].reshape(target))
 
 
+def _flatten(node: NodeInfo, given: list[Any]) -> Array:
+    axis: Any = node.attributes.get("axis", 1)
+    return np.asarray(given[0].reshape(prod(given[0].shape[:axis]), -1))
+
+
+def _transpose(node: NodeInfo, given: list[Any]) -> Array:
+    order: Any = node.attributes.get("perm")
+    return np.asarray(np.transpose(given[0], order))
+
+
 def _cast(node: NodeInfo, given: list[Any]) -> Array:
     kind: Any = node.attributes["to"]
     return np.asarray(given[0].astype(_TYPES[kind]))
@@ -221,9 +231,9 @@ _RULES: Final[dict[str, Callable[[NodeInfo, list[Any]], Any]]] = {
     "Sqrt": _each(np.sqrt), "Sub": _each(np.subtract), "Where": _each(np.where),
     "ReduceMax": _reduced(np.max), "ReduceMin": _reduced(np.min),
     "ReduceProd": _reduced(np.prod), "ReduceSum": _reduced(np.sum),
-    "Cast": _cast, "Reshape": _reshape, "Slice": _slice,
-    "Squeeze": _squeeze, "Unsqueeze": _unsqueeze,
-    "Concat": _concat, "Gather": _gather,
+    "Cast": _cast, "Flatten": _flatten, "Reshape": _reshape, "Slice": _slice,
+    "Squeeze": _squeeze, "Transpose": _transpose, "Unsqueeze": _unsqueeze,
+    "Concat": _concat, "Gather": _gather, "Tile": _each(np.tile),
     "Expand": lambda _, given: given[0] * np.ones(given[1], given[0].dtype),
     "Range": lambda _, given: np.arange(*[one.item() for one in given]),
 }  # fmt: skip
