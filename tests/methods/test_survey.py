@@ -1,0 +1,104 @@
+"""What operators read is what numpy sees, and what nobody needs leaves first."""
+
+import numpy as np
+import pytest
+
+from lissom.measure.calibration import Calibration
+from lissom.methods.reading import flat, readings
+from lissom.methods.survey import gathered, interpolated, survey
+from lissom.store.store import Store
+from tests.graph.edited import run
+from tests.methods import layers
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+def normal(*shape):
+    return RNG.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))
+
+
+def made():
+    """Of six channels the first is dead, the second constant, the last doubles the one before."""
+    first, bias = normal(6, 8), normal(6)
+    first[0], bias[0] = 0, -1
+    first[1], bias[1] = 0, 3
+    first[5], bias[5] = 2 * first[4], 2 * bias[4]
+    return layers.chain((first, bias), (normal(3, 6), normal(3)))
+
+
+MODEL = made()
+
+
+def surveyed(model, store, *, worth):
+    context = layers.context(model, store)
+    groups = layers.found_in(model, context).groups
+    return survey(model, groups, context.calibration, store, worth=worth)
+
+
+def test_what_is_seen_is_what_runs_say(store):
+    seen, worth = surveyed(MODEL, store, worth=False)
+    assert worth == {}
+    assert set(seen) == {"fc1"}
+    x = np.concatenate([feed["x"] for feed in layers.inputs(MODEL)])
+    hidden = np.maximum(x @ MODEL.weight("fc0.w").T + MODEL.weight("fc0.b"), 0)
+    np.testing.assert_allclose(seen["fc1"].mean, hidden.mean(0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(seen["fc1"].second, (hidden**2).mean(0), rtol=1e-4, atol=1e-5)
+    y = run(MODEL, {"x": x})[0]
+    np.testing.assert_allclose(seen["fc1"].variance, y.var(0).sum(), rtol=1e-3)
+
+
+def test_what_nobody_needs_leaves_first(store):
+    worth = surveyed(MODEL, store, worth=True)[1]["fc0"]
+    assert sorted(worth.order.tolist()) == list(range(6))
+    assert set(worth.order[:3].tolist()) in ({0, 1, 4}, {0, 1, 5})
+    assert len(worth.costs) == 5
+    assert np.all(np.diff(worth.costs) >= 0)
+    assert worth.costs[1] < 1e-3 < 0.05 < worth.costs[4]
+
+
+def test_moments_are_split_into_those_to_fit_and_those_held_out(store, tmp_path):
+    context = layers.context(MODEL, store)
+    wanted = [reading for _, reading in readings(MODEL).values()]
+    calibration = Calibration.from_json(context.calibration.to_json())
+    found = gathered(MODEL, wanted, calibration, tmp_path)
+    assert set(found) == {"fc0", "fc1"}
+    assert [part.rows for part in found["fc1"]] == [48, 12]
+    site, _ = readings(MODEL)["fc1"]
+    for part in found["fc1"]:
+        assert part.error(flat(MODEL, site), MODEL.weight("fc1.b")) < 1e-8
+
+
+def test_the_same_survey_is_done_once(store, monkeypatch):
+    first = surveyed(MODEL, store, worth=True)[1]
+    monkeypatch.setattr("lissom.methods.survey.call", lambda *_, **__: pytest.fail("again"))
+    again = surveyed(MODEL, store, worth=True)[1]
+    np.testing.assert_array_equal(again["fc0"].costs, first["fc0"].costs)
+
+
+def test_one_sample_is_enough_to_look(tmp_path):
+    store = Store(tmp_path)
+    context = layers.lab.context(MODEL, store, layers.inputs(MODEL, count=1))
+    groups = layers.found_in(MODEL, context).groups
+    _, worth = survey(MODEL, groups, context.calibration, store, worth=True)
+    assert sorted(worth["fc0"].order.tolist()) == list(range(6))
+    assert np.all(np.isfinite(worth["fc0"].costs))
+
+
+def test_errors_between_counts_are_powers():
+    found = interpolated([1, 4], [1.0, 16.0], 8)
+    np.testing.assert_allclose(found[[0, 1, 3, 7]], [1, 4, 16, 64])
+
+
+def test_below_the_first_count_errors_fall_at_least_in_proportion():
+    np.testing.assert_allclose(interpolated([2, 4], [1.0, 8.0], 4)[0], 1 / 8)
+    np.testing.assert_allclose(interpolated([2, 4], [1.0, 1.0], 4), [0.5, 1, 1, 1])
+    np.testing.assert_allclose(interpolated([4], [8.0], 8), [2, 4, 6, 8, 10, 12, 14, 16])
+
+
+def test_errors_that_fall_by_chance_count_as_level():
+    np.testing.assert_allclose(interpolated([1, 2, 4], [2.0, 1.0, 4.0], 4)[:2], [2, 2])
