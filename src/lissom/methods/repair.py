@@ -2,8 +2,10 @@
 
 Layer by layer, in the order of the graph: each operator is fitted to the rows that the already
 repaired network feeds it, towards what the original's operator gave on the same samples. So later
-layers make good what earlier ones lost. The means of channels that left go into the bias. Which
-damping to take, a fifth of the samples decides that the fit does not see.
+layers make good what earlier ones lost. Where what an operator gives is added to what goes past it
+(a residual sum), it is fitted towards the original's sum, and makes good what that lost, too. The
+means of channels that left go into the bias. Which damping to take, a fifth of the samples decides
+that the fit does not see.
 
 Source: least squares reconstruction of He, Zhang and Sun, "Channel pruning for accelerating very
 deep neural networks", 2017, arXiv:1707.06168, section 3.1, here in sequence and with bias.
@@ -27,7 +29,7 @@ from lissom.graph.site import Site
 from lissom.isolate.child import ChildLimits, call, report
 from lissom.measure.calibration import Calibration, fetched, opened
 from lissom.methods.protocol import Context
-from lissom.methods.reading import Array, Reading, flat, readings, replaced, rows
+from lissom.methods.reading import Array, Reading, bias_of, flat, readings, replaced, rows
 from lissom.numerics.moments import Moments, fit
 from lissom.store.hashing import Json
 from lissom.store.refs import ArrayRef
@@ -40,7 +42,7 @@ _BUFFER = 2048
 _HELD_OUT = 5  # every so many-th sample chooses the damping
 _LIMITS = ChildLimits(seconds=3600.0)
 _KIND = "pruning.repair"
-_FORMAT = 1
+_FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,8 @@ def repair(
     """
     store = context.store
     reduced = perform(original, [removal], store)
-    stages = _stages(reduced, _cut_readers(original, removal))
+    nodes = _cut_readers(original, removal)
+    stages = _stages(reduced, nodes)
     inputs: Json = {
         "format": _FORMAT,
         "original": original.fingerprint,
@@ -91,6 +94,7 @@ def repair(
                 "reduced": str(paths[1]),
                 "stages": stages,
                 "kept": _kept_rows(original, removal),
+                "sums": _sums(original, nodes, context.shapes_of(original)),
                 "calibration": calibration.to_json(),
             }
             total = sum(map(len, stages))
@@ -158,20 +162,22 @@ def repair_all(
     reduced: str,
     stages: Sequence[Sequence[str]],
     kept: Mapping[str, Sequence[int]],
+    sums: Mapping[str, Sequence[str]],
     calibration: Mapping[str, Json],
 ) -> Json:
     """Child entry: fit stage by stage; answers where the new weights are stored."""
     held = Calibration.from_json(calibration)
-    folder, store = Path(original).parent, held.samples.store
+    store = held.samples.store
     before, model = open_trusted(Path(original)), open_trusted(Path(reduced))
     known = readings(before)
     wanted = [known[node][1] for stage in stages for node in stage]
-    targets = _targets(before, wanted, kept, held, folder)
+    targets = _targets(before, wanted, {n: each[0] for n, each in sums.items()}, kept, held)
     fits: list[dict[str, Json]] = []
     errors: dict[str, float] = {}
     for stage in stages:
         now = readings(model)
-        moments = _moments(model, [now[node][1] for node in stage], targets, held, folder)
+        past = {node: sums[node][1] for node in stage if node in sums}
+        moments = _moments(model, [now[node][1] for node in stage], past, targets, held)
         edits: list[ReplaceWeight] = []
         for node in stage:
             own, errors[node] = _refitted(model, now[node][0], moments[node], store)
@@ -200,36 +206,51 @@ def _refitted(
 def _targets(
     model: Model,
     wanted: Sequence[Reading],
+    sums: Mapping[str, str],
     kept: Mapping[str, Sequence[int]],
     calibration: Calibration,
-    folder: Path,
 ) -> dict[str, list[Array]]:
-    """What the original's operators give: for each, the rows of each run."""
-    values = list(dict.fromkeys(v for one in wanted for v in (one.input, one.output)))
+    """What the original's operators, or the sums behind them, give: the rows of each run."""
+    given_by = {one.node: sums.get(one.node, one.output) for one in wanted}
+    values = list(dict.fromkeys([one.input for one in wanted] + list(given_by.values())))
     found: dict[str, list[Array]] = {one.node: [] for one in wanted}
-    for number, given in _runs(model, values, calibration, folder):
+    for number, given in _runs(model, values, calibration):
         for one in wanted:
-            y = rows(one, given[one.input], given[one.output], most=ROWS, seed=number)[1]
+            y = given[given_by[one.node]]
+            taken = rows(one, given[one.input], y, most=ROWS, seed=number)[1]
             own = kept.get(one.node)
-            found[one.node].append(np.array(y if own is None else y[:, own], np.float32))
+            found[one.node].append(np.array(taken if own is None else taken[:, own], np.float32))
     return found
 
 
 def _moments(
     model: Model,
     wanted: Sequence[Reading],
+    past: Mapping[str, str],
     targets: Mapping[str, Sequence[Array]],
     calibration: Calibration,
-    folder: Path,
 ) -> dict[str, tuple[Moments, Moments]]:
-    """Of what the reduced network's operators read, against the targets: to fit, and held out."""
-    values = list(dict.fromkeys(one.input for one in wanted))
+    """Of what the reduced network's operators read, against the targets: to fit, and held out.
+
+    Args:
+        model: the reduced network as it is now.
+        wanted: the operators.
+        past: the value that each one's output is added to, of those with a sum behind them.
+        targets: what to fit to.
+        calibration: samples.
+    """
+    values = list(dict.fromkeys([one.input for one in wanted] + list(past.values())))
+    known = readings(model)
+    shifts = {node: _bias_behind(model, known[node][0]) for node in past}
     found: dict[str, tuple[Moments, Moments]] = {}
     buffers: dict[tuple[str, int], list[tuple[Array, Array]]] = {}
-    for number, given in _runs(model, values, calibration, folder):
+    for number, given in _runs(model, values, calibration):
         for one in wanted:
             y = targets[one.node][number]
-            x = rows(one, given[one.input], None, most=ROWS, seed=number)[0]
+            around = given[past[one.node]] if one.node in past else None
+            x, *beside = rows(one, given[one.input], around, most=ROWS, seed=number)
+            if beside:
+                y = y - beside[0] - shifts[one.node]
             if one.node not in found:
                 sizes = x.shape[1], y.shape[1]
                 found[one.node] = Moments.empty(*sizes), Moments.empty(*sizes)
@@ -243,6 +264,39 @@ def _moments(
     return found
 
 
+def _bias_behind(model: Model, site: Site) -> Array:
+    """What is added between a product and the sum, which the product is fitted without."""
+    name = bias_of(model, site)
+    if name is None or site.bias is not None:
+        return np.zeros(1, np.float32)
+    return np.asarray(model.weight(name))
+
+
+def _sums(
+    model: Model, nodes: Sequence[str], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, list[str]]:
+    """For operators whose output is added to another value of its shape: the sum, and that value.
+
+    Only where nothing else reads the output, whose bias may be added in between.
+    """
+    known, outputs = readings(model), {port.name for port in model.outputs}
+    found = {}
+    for node in nodes:
+        site = known[node][0]
+        value = site.output
+        readers = model.consumers.get(value, ())
+        if site.bias is None and bias_of(model, site) is not None:
+            value = model.node(readers[0]).outputs[0]
+            readers = model.consumers.get(value, ())
+        if len(readers) != 1 or value in outputs or model.node(readers[0]).op_type != "Add":
+            continue
+        behind = model.node(readers[0])
+        other = next((name for name in behind.inputs if name != value), "")
+        if shapes.get(other) == shapes[value] == shapes[behind.outputs[0]]:
+            found[node] = [behind.outputs[0], other]
+    return found
+
+
 def _flush(moments: Moments, buffer: list[tuple[Array, Array]]) -> None:
     if buffer:
         moments.add(*(np.concatenate(parts) for parts in zip(*buffer, strict=True)))
@@ -250,7 +304,7 @@ def _flush(moments: Moments, buffer: list[tuple[Array, Array]]) -> None:
 
 
 def _runs(
-    model: Model, values: Sequence[str], calibration: Calibration, folder: Path
+    model: Model, values: Sequence[str], calibration: Calibration
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Every run's number and values."""
     inner = [name for name in values if name in model.producers]
@@ -258,8 +312,9 @@ def _runs(
         for number, inputs in enumerate(calibration.feeds()):
             yield number, {name: inputs[name] for name in values}
         return
-    path = folder / "part.onnx"
-    save(extract(model, inner), path, metadata={})
-    with opened(path, calibration) as session:
-        for number, inputs in enumerate(calibration.feeds()):
-            yield number, fetched(session, inputs, values)
+    with calibration.samples.store.scratch() as folder:
+        path = folder / "part.onnx"
+        save(extract(model, inner), path, metadata={})
+        with opened(path, calibration) as session:
+            for number, inputs in enumerate(calibration.feeds()):
+                yield number, fetched(session, inputs, values)

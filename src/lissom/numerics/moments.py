@@ -126,7 +126,7 @@ class Fit:
     damping: float
 
 
-DAMPINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+DAMPINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 
 
 def fit(

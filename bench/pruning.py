@@ -1,0 +1,122 @@
+"""Prune the published tasks: what removal takes, what repair gives back, what int8 adds.
+
+    python -m bench.pruning [TASK ...] [--cache DIR] [--models DIR]
+
+Unlabelled calibration inputs of the task, at most 512 of them; scored on the labelled test set;
+each model timed against the original on ONNX Runtime, one thread, in interleaved rounds. Raw
+results go to `bench/results/pruning.json`, one entry a task.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import lissom
+from bench import task
+from bench.build import ensure
+from bench.places import ratios_of, scored
+from lissom.measure.environment import current
+from lissom.runtime.target import Target
+
+RESULT = Path(__file__).parent / "results" / "pruning.json"
+SAMPLES = 1000
+STATIC = {"ranges": "mse", "asymmetric_channels": 64}
+WIDE = {"ranges": "percentile", "depthwise": "float"}
+# Ratios of the curve, the ratio at which removal and repair are told apart, and the int8 step.
+PLANS: dict[str, tuple[tuple[float, ...], float, tuple[lissom.Step, ...]]] = {
+    "fmnist_vgg": ((0.3, 0.5, 0.65, 0.75), 0.25, (
+        lissom.Step(method="quantize.static", parameters=STATIC),)),
+    "fmnist_resnet": ((0.3, 0.5, 0.6), 0.25, (
+        lissom.Step(method="quantize.static", parameters={"ranges": "mse"}),)),
+    "minilm": ((0.3, 0.45, 0.6), 0.25, (
+        lissom.Step(method="optimize.fusion"), lissom.Step(method="quantize.dynamic"))),
+    "ocr_rec": ((0.1, 0.15, 0.2), 0.1, (
+        lissom.Step(method="optimize.fusion"),
+        lissom.Step(method="quantize.static", parameters=WIDE))),
+}  # fmt: skip
+
+
+def main() -> None:
+    """Build what is missing, run, and add each task to the result file."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.pruning",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("tasks", nargs="*", metavar="TASK", help=", ".join(task.NAMES))
+    parser.add_argument("--cache", type=Path, default=Path("build") / "bench")
+    parser.add_argument("--models", type=Path, help="folder with ready fmnist_*.onnx")
+    given = parser.parse_args()
+    if unknown := set(given.tasks) - set(task.NAMES):
+        parser.error(f"no such task: {', '.join(sorted(unknown))}")
+    for name in given.tasks or task.NAMES:
+        job = ensure(name, given.cache, given.models)
+        known = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
+        known[name] = run(job, given.cache / "store")
+        RESULT.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+
+
+def run(job: task.Task, store: Path) -> dict[str, Any]:
+    """All models of one task."""
+    ratios, apart, integers = PLANS[job.name]
+    found: dict[str, Any] = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "environment": current().to_json(),
+        "metric": job.metric,
+        "original": scored(job, (job.model, Target())),
+        "at": apart,
+    }
+    for repair, name in ((False, "removed"), (True, "repaired")):
+        even = {"ratio": apart, "allocation": "uniform", "repair": repair}
+        found[name] = made(job, (prune(even),), store)
+    found["curve"] = [
+        {
+            "ratio": ratio,
+            "float": made(job, (prune({"ratio": ratio}),), store),
+            "int8": made(job, (prune({"ratio": ratio}), *integers), store),
+        }
+        for ratio in ratios
+    ]
+    return found
+
+
+def prune(parameters: Mapping[str, Any]) -> lissom.Step:
+    """The step that prunes."""
+    return lissom.Step(method="prune.obs", parameters=dict(parameters))
+
+
+def made(job: task.Task, steps: Sequence[lissom.Step], store: Path) -> dict[str, Any]:
+    """Make one model, score it, and time it against the original."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        path = lissom.apply(
+            lissom.Recipe(name="pruned", steps=tuple(steps)),
+            job.model,
+            job.calibration[:SAMPLES],
+            out=Path(folder) / "model.onnx",
+            store=store,
+        )
+        seconds = time.monotonic() - started
+        ratios = ratios_of((job.model, Target()), (path, Target()), job.latency)
+        answer = {
+            "seconds": round(seconds, 1),
+            "quality": scored(job, (path, Target())),
+            "speedup": statistics.median(ratios),
+            "speedup_quartiles": [float(q) for q in np.quantile(ratios, (0.25, 0.75))],
+            "size_ratio": job.model.stat().st_size / path.stat().st_size,
+        }
+    words = " + ".join(f"{step.method} {dict(step.parameters)}" for step in steps)
+    print(f"{job.name}: {words}: {answer}", flush=True)
+    return answer
+
+
+if __name__ == "__main__":
+    main()
