@@ -308,11 +308,13 @@ def narrower(view: View) -> Iterator[Draft]:
     refusal = "" if view.data else "what is left is fitted on samples (--data), and none were given"
     if not view.weighted & {"Conv", "Gemm", "MatMul"}:
         refusal = "no operator of the main graph has channels that could leave"
-    integers, words, none = "dynamic", "dynamic 8-bit integers", view.no_dynamic()
-    step: tuple[str, Mapping[str, Any], tuple[str, ...]] = ("quantize.dynamic", {}, ())
-    if view.convolutions or none:
-        integers, words, none = "static", "8-bit integers with fixed ranges", view.no_static()
-        step = ("quantize.static", _after_pruning(view), ())
+    whole = "" if view.convolutions else "no convolution has an integer kernel in the runtime"
+    few = view.no_dynamic() or ("convolutions would stay float" if view.convolutions else "")
+    after: tuple[tuple[str, str, str, tuple[str, Mapping[str, Any], tuple[str, ...]]], ...] = (
+        ("static", "8-bit integers with fixed ranges", view.no_static() or whole,
+         ("quantize.static", _after_pruning(view), ())),
+        ("dynamic", "8-bit integers in matrix products", few, ("quantize.dynamic", {}, ())),
+    )  # fmt: skip
     for place, ratio in enumerate(PRUNED):
         percent = round(100 * ratio)
         prune = ("prune.obs", {"ratio": ratio}, ())
@@ -323,13 +325,14 @@ def narrower(view: View) -> Iterator[Draft]:
             refusal=refusal,
             rank={"speed": 30 + 2 * place, "size": 40 + place, "memory": 40 + place, "quality": 40},
         )
-        yield Draft(
-            name=f"pruned-{percent}-{integers}",
-            title=f"{percent}% of the arithmetic removed, then {words}",
-            steps=(prune, *fused_before(view), step),
-            refusal=refusal or none,
-            rank={"speed": 31 + 2 * place, "size": 15 + place, "memory": 15 + place, "quality": 41},
-        )
+        for name, words, none, step in after:
+            yield Draft(
+                name=f"pruned-{percent}-{name}",
+                title=f"{percent}% of the arithmetic removed, then {words}",
+                steps=(prune, *fused_before(view), step),
+                refusal=refusal or none,
+                rank={"speed": 31 + 2 * place, "size": 15, "memory": 15, "quality": 41},
+            )
 
 
 def _after_pruning(view: View) -> dict[str, Any]:
