@@ -36,9 +36,9 @@ PLANS: dict[str, tuple[tuple[float, ...], float, tuple[lissom.Step, ...]]] = {
         lissom.Step(method="quantize.static", parameters=STATIC),)),
     "fmnist_resnet": ((0.3, 0.5, 0.6), 0.25, (
         lissom.Step(method="quantize.static", parameters={"ranges": "mse"}),)),
-    "minilm": ((0.3, 0.45, 0.6), 0.25, (
+    "minilm": ((0.2, 0.3, 0.4), 0.25, (
         lissom.Step(method="optimize.fusion"), lissom.Step(method="quantize.dynamic"))),
-    "ocr_rec": ((0.1, 0.15, 0.2), 0.1, (
+    "ocr_rec": ((0.1, 0.15, 0.25), 0.1, (
         lissom.Step(method="optimize.fusion"),
         lissom.Step(method="quantize.static", parameters=WIDE))),
 }  # fmt: skip
