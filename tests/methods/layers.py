@@ -8,12 +8,25 @@ from onnx import TensorProto, helper, numpy_helper
 
 from lissom.graph.channels.groups import Channels, channels
 from lissom.graph.model import Model
-from lissom.methods.protocol import Context
+from lissom.methods.protocol import Context, Plan
+from lissom.methods.pruning import View
+from lissom.methods.survey import survey
 from lissom.store.store import Store
-from tests.graph.edited import model_of, run
+from tests.graph.edited import edited, model_of, run
 from tests.methods import lab
 
-__all__ = ["chain", "context", "convolutions", "distance", "found_in", "inputs", "redundant"]
+__all__ = [
+    "chain",
+    "context",
+    "convolutions",
+    "distance",
+    "found_in",
+    "inputs",
+    "left_of",
+    "model",
+    "redundant",
+    "view",
+]
 
 Array = np.ndarray[Any, Any]
 Layer = tuple[Array, Array | None]
@@ -123,6 +136,27 @@ def context(made: Model, store: Store, **changes: Any) -> Context:
 def found_in(made: Model, given: Context) -> Channels:
     """The channel groups."""
     return channels(made, given.shapes_of(made))
+
+
+def view(made: Model, given: Context, *, group: str = "fc0", worth: bool = False) -> View:
+    """What a criterion may look at, everything included."""
+    groups = found_in(made, given).groups
+    assert given.calibration is not None
+    seen, worths = survey(made, groups, given.calibration, given.store, worth=worth)
+    (own,) = (one for one in groups if one.name == group)
+    return View(
+        model=made,
+        group=own,
+        seen=seen,
+        worth=worths.get(group),
+        rng=np.random.default_rng(given.seed),
+    )
+
+
+def left_of(made: Model, plan: Plan, store: Store, weight: str = "fc0.w") -> list[int]:
+    """Which rows of a weight a plan without repair leaves."""
+    before, after = made.weight(weight), edited(made, plan.edits, store).weight(weight)
+    return [int(np.flatnonzero((before == row).all(axis=1))[0]) for row in after]
 
 
 def distance(original: Model, other: Model, *, seed: int = 9) -> float:

@@ -1,0 +1,186 @@
+"""What all criteria share: views, rankings, how much leaves, and what is left alone and why."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lissom.errors import MethodError
+from lissom.graph.edit import RemoveChannels
+from lissom.methods.pruning import Amount, Ranking, View, prune
+from lissom.methods.scope import Scope
+from lissom.store.store import Store
+from tests import tiny
+from tests.graph.edited import edited, model_of, run
+from tests.methods import lab, layers
+
+RNG = np.random.default_rng(0)
+SIZES = [(8, 4), (12, 8), (3, 12)]
+LAYERS = [(RNG.standard_normal(size), RNG.standard_normal(size[0])) for size in SIZES]
+MODEL = layers.chain(*LAYERS)
+
+
+def by_number(view):
+    return Ranking.of_scores(np.arange(view.group.units, dtype=float))
+
+
+def amount(**changes):
+    return Amount(**{"ratio": 0.5, "allocation": "uniform", "grid": 1, "repair": False, **changes})
+
+
+def pruned(model, context, criterion=by_number, **changes):
+    sees = changes.pop("sees", "nothing")
+    return prune("prune.chance", amount(**changes), model, context, criterion, sees=sees)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def context(store):
+    return layers.context(MODEL, store)
+
+
+def test_scores_become_an_order_and_costs_that_add_up():
+    found = Ranking.of_scores(np.asarray([3.0, 1.0, 2.0, 1.0]))
+    assert found.order.tolist() == [1, 3, 2, 0]
+    assert found.costs.tolist() == [1.0, 2.0, 4.0]
+
+
+def test_a_view_shows_the_rows_that_make_a_unit_and_the_columns_that_read_it(context):
+    group = layers.found_in(MODEL, context).group("fc0")
+    view = View(model=MODEL, group=group, seen={}, worth=None, rng=np.random.default_rng(0))
+    (rows,) = view.slices()
+    np.testing.assert_allclose(np.concatenate(rows), LAYERS[0][0], rtol=1e-6)
+    ((reading, weight, columns),) = view.readers()
+    assert reading.node == "fc1"
+    np.testing.assert_allclose(weight, LAYERS[1][0], rtol=1e-6)
+    assert [one.tolist() for one in columns] == [[unit] for unit in range(8)]
+
+
+def test_uniform_takes_the_first_of_each_ranking(context, store):
+    plan = pruned(MODEL, context, ratio=0.25)
+    result = edited(MODEL, plan.edits, store)
+    np.testing.assert_array_equal(result.weight("fc0.w"), MODEL.weight("fc0.w")[2:])
+    np.testing.assert_array_equal(result.weight("fc1.w"), MODEL.weight("fc1.w")[3:, 2:])
+    assert plan.summary == "5 of 20 units of 2 channel groups removed, 64% of their work left"
+
+
+@pytest.mark.parametrize("ratio", [0.2, 0.5, 0.8])
+def test_global_saves_as_much_work_as_was_asked_for(ratio, context, store):
+    plan = pruned(MODEL, context, ratio=ratio, allocation="global")
+    result = edited(MODEL, plan.edits, store)
+    before = sum(np.prod(size) for size in SIZES)
+    after = sum(result.weight(f"fc{number}.w").size for number in range(3))
+    assert after <= (1 - ratio) * before
+    assert after >= (1 - ratio) * before - 8 - 12 - 3
+
+
+def test_the_grid_is_kept(store):
+    model = layers.redundant(hidden=48)
+    for allocation in ("uniform", "global"):
+        plan = pruned(model, layers.context(model, store), allocation=allocation, grid=16)
+        result = edited(model, plan.edits, store)
+        assert result.weight("fc0.w").shape[0] % 16 == 0
+        assert result.weight("fc1.w").shape[0] % 16 == 0
+        assert result.parameters < model.parameters
+
+
+def test_the_plan_is_data_and_the_same_again(context):
+    first, again = (pruned(MODEL, context, repair=True) for _ in range(2))
+    assert json.dumps(first.to_json()) == json.dumps(again.to_json())
+    assert isinstance(first.edits[0], RemoveChannels)
+    assert first.edit_counts == {"RemoveChannels": 1, "ReplaceWeight": 4}
+
+
+def test_repair_is_nearer_than_none(context, store):
+    plain, repaired = (
+        edited(MODEL, pruned(MODEL, context, repair=repair).edits, store)
+        for repair in (False, True)
+    )
+    assert layers.distance(MODEL, repaired) < layers.distance(MODEL, plain)
+
+
+@pytest.mark.parametrize(
+    ("repair", "sees"), [(True, "nothing"), (False, "energy"), (False, "worth")]
+)
+def test_what_needs_samples_says_that_there_are_none(repair, sees, context, store):
+    bare = lab.context(MODEL, store, shapes=context.shapes)
+    with pytest.raises(MethodError, match="samples are needed"):
+        pruned(MODEL, bare, repair=repair, sees=sees)
+
+
+def test_without_repair_a_criterion_of_weights_needs_no_samples(context, store):
+    bare = lab.context(MODEL, store, shapes=context.shapes)
+    assert pruned(MODEL, bare).to_json() == pruned(MODEL, context).to_json()
+
+
+def test_what_cannot_be_run_is_said(store):
+    with pytest.raises(MethodError, match="run once"):
+        pruned(MODEL, lab.context(MODEL, store))
+
+
+@pytest.mark.parametrize("touched", ["fc0", "fc1"])
+def test_a_group_is_left_alone_if_what_makes_or_reads_it_is_out_of_scope(touched, store):
+    context = layers.context(MODEL, store, scope=Scope(exclude=(touched,)))
+    plan = pruned(MODEL, context)
+    left = {"fc0": {"fc0"}, "fc1": {"fc0", "fc1"}}[touched]
+    assert {skip.target: skip.reason for skip in plan.skips} == dict.fromkeys(
+        left, f"excluded by {touched!r}"
+    )
+    cut = {one.weight for edit in plan.edits for one in edit.cuts}
+    assert f"{touched}.w" not in cut
+    assert bool(plan.edits) == (touched == "fc0")
+
+
+def test_inexact_groups_are_left_alone_with_the_reason(store):
+    ones = {"s": np.ones(8), "t": np.zeros(8)}
+    model = layers.model(
+        [
+            ("Gemm", "x v", "first"),
+            ("LayerNormalization", "first s t", "norm"),
+            ("Gemm", "norm w", "second"),
+            ("Relu", "second", "relu"),
+            ("Gemm", "relu u", "third"),
+        ],
+        {"v": RNG.standard_normal((4, 8)), "w": RNG.standard_normal((8, 6)), **ones}
+        | {"u": RNG.standard_normal((6, 3))},
+        ["n", 4],
+    )
+    context = layers.context(model, store)
+    plan = pruned(model, context)
+    inexact = layers.found_in(model, context).group("first").inexact
+    assert [(skip.target, skip.reason) for skip in plan.skips] == [("first", inexact)]
+    assert edited(model, plan.edits, store).weight("w").shape == (8, 3)
+
+
+def test_heads_and_wide_layers_of_a_transformer_leave(store):
+    proto = tiny.transformer()
+    model = model_of(proto)
+    context = lab.context(model, store, [tiny.feeds(proto, seed=seed) for seed in range(6)])
+    plan = pruned(model, context, repair=True)
+    result = edited(model, plan.edits, store)
+    assert result.weight("attention/q.weight").shape == (16, 8)
+    assert result.weight("ffn/up.weight").shape == (16, 32)
+    feed = tiny.feeds(proto, seed=7)
+    assert np.all(np.isfinite(run(result, feed)[0]))
+
+
+def test_a_group_that_nothing_linear_reads_is_left_alone(store):
+    proto = tiny.recurrent()
+    model = model_of(proto)
+    plan = pruned(model, lab.context(model, store, [tiny.feeds(proto)]))
+    assert "nothing that reads it can be fitted" in {skip.reason for skip in plan.skips}
+
+
+def test_a_model_without_channels_is_left_alone(store):
+    model = layers.chain(LAYERS[0])
+    plan = pruned(model, layers.context(model, store))
+    assert (plan.edits, plan.summary) == ((), "no channels can leave")
+
+
+def test_too_little_to_leave_is_said(context):
+    plan = pruned(MODEL, context, ratio=0.01)
+    assert (plan.edits, plan.summary) == ((), "nothing was to leave")
