@@ -1,0 +1,82 @@
+"""Put zeros into weights, wherever they cost least, and correct the rest.
+
+Source: Frantar and Alistarh, "SparseGPT", 2023, arXiv:2301.00774, algorithm 1; masks also as Wanda
+(Sun, Liu, Bair and Kolter, 2023, arXiv:2306.11695, equation 1) and by magnitude (Han, Pool, Tran
+and Dally, 2015, arXiv:1506.02626); N:M patterns as Mishra et al., 2021, arXiv:2104.08378.
+Differs: covariances instead of second moments, since the bias takes what is constant; every
+layer is corrected on what the original network feeds it.
+Needs: samples without labels.
+Cost: one inverse of each operator's input covariance, O(inputs^3).
+Choose it when: the file is packed afterwards, or a device has sparse kernels. ONNX Runtime computes
+with zeros as with other numbers: the model is NOT faster, and its file is smaller only once packed.
+"""
+
+from typing import Annotated, ClassVar, Literal, final
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from lissom.errors import MethodError
+from lissom.graph.model import Model
+from lissom.methods.protocol import ALREADY, SETTINGS, Context, Need, Plan, Skip
+from lissom.methods.pruning import Ratio
+from lissom.methods.reading import readings
+from lissom.methods.zeroing import zeroed
+
+__all__ = ["Sparse"]
+
+_ID = "prune.sparse"
+
+
+@final
+@dataclass(frozen=True, kw_only=True, config=SETTINGS)
+class Sparse:
+    """Zeros in weights; see the module."""
+
+    ratio: Ratio = 0.5
+    pattern: Annotated[
+        Literal["unstructured", "2:4", "4:8", "block"],
+        Field(
+            description="Where zeros may stand; 2:4 and 4:8 set the ratio to a half.",
+            json_schema_extra={"search": ["unstructured"]},
+        ),
+    ] = "unstructured"
+    criterion: Annotated[
+        Literal["obs", "wanda", "magnitude"],
+        Field(description="Which weights become zero.", json_schema_extra={"search": ["obs"]}),
+    ] = "obs"
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.ROWS})
+
+    def plan(self, model: Model, context: Context) -> Plan:
+        """Zero and correct every operator that can be seen as a matrix."""
+        if context.original.already_quantized:
+            skip = Skip(target="model", reason=ALREADY)
+            return Plan(method=_ID, edits=(), skips=(skip,), summary="nothing was zeroed")
+        if context.calibration is None:
+            raise MethodError("calibration samples are needed, and none were given")
+        skips, nodes = [], []
+        for node, (site, _) in readings(model).items():
+            reason = context.scope.refusal(model.node(node))
+            if model.weights[site.weight].dtype != "float32":
+                reason = f"its weight is {model.weights[site.weight].dtype}"
+            if len(model.consumers[site.weight]) > 1:
+                reason = "its weight is shared"
+            if reason is None:
+                nodes.append(node)
+            else:
+                skips.append(Skip(target=node, reason=reason))
+        found = zeroed(
+            model,
+            nodes,
+            {"ratio": self.ratio, "pattern": self.pattern, "criterion": self.criterion},
+            context.calibration,
+            context.store,
+        )
+        return Plan(
+            method=_ID,
+            edits=found.edits,
+            skips=tuple(skips),
+            summary=f"{found.zeros} of {found.weights} weights of {len(nodes)} operators are zero: "
+            f"{found.packed_bytes} instead of {4 * found.weights} bytes if packed, no faster",
+        )

@@ -1,0 +1,127 @@
+"""Zeros put into the weights of operators on calibration samples; runs in a child process."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lissom.graph.edit import Edit, ReplaceWeight
+from lissom.graph.load import open_trusted
+from lissom.graph.model import Model
+from lissom.graph.save import save
+from lissom.isolate.child import ChildLimits, call, report
+from lissom.measure.calibration import Calibration
+from lissom.methods.reading import flat, readings, replaced
+from lissom.methods.survey import gathered
+from lissom.numerics.sparsity import sparsify
+from lissom.store.hashing import Json
+from lissom.store.refs import ArrayRef
+from lissom.store.store import Store
+
+__all__ = ["Zeroed", "zeroed"]
+
+_LIMITS = ChildLimits(seconds=3600.0)
+_KIND = "pruning.zeros"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zeroed:
+    """Weights with zeros.
+
+    Attributes:
+        edits: that put them in place.
+        weights: how many there are.
+        zeros: how many of them are zero.
+    """
+
+    edits: tuple[Edit, ...]
+    weights: int
+    zeros: int
+
+    @property
+    def packed_bytes(self) -> int:
+        """What they take as one bit for each weight, and float32 for each that is left."""
+        return -(-self.weights // 8) + 4 * (self.weights - self.zeros)
+
+
+def zeroed(
+    model: Model,
+    nodes: Sequence[str],
+    settings: Mapping[str, Json],
+    calibration: Calibration,
+    store: Store,
+) -> Zeroed:
+    """Zero and correct the weights of some operators.
+
+    Args:
+        model: the model.
+        nodes: the operators.
+        settings: `ratio`, `pattern` and `criterion` of `sparsify`.
+        calibration: samples to run it on.
+        store: keeps the answer.
+
+    Raises:
+        ChildFailed: the runtime crashed or did not come to an end.
+        MeasurementError: the runtime refused the model or the samples.
+    """
+    inputs: Json = {
+        "format": _FORMAT,
+        "model": model.fingerprint,
+        "calibration": calibration.identity(),
+        "nodes": list(nodes),
+        "settings": dict(settings),
+    }
+
+    def compute() -> Json:
+        with store.scratch() as folder:
+            path = (folder / "model.onnx").resolve()
+            save(model, path, metadata={})
+            arguments = {
+                "path": str(path),
+                "nodes": list(nodes),
+                "settings": dict(settings),
+                "calibration": calibration.to_json(),
+            }
+            return call("lissom.methods.zeroing:zero_all", arguments, limits=_LIMITS)
+
+    found = store.remember(_KIND, inputs, compute)
+    edits = tuple(
+        ReplaceWeight(
+            weight=one["weight"], values=ArrayRef.from_json(one["values"]), bias_of=one["bias_of"]
+        )
+        for one in found["edits"]
+    )
+    return Zeroed(edits=edits, weights=found["weights"], zeros=found["zeros"])
+
+
+def zero_all(
+    *,
+    path: str,
+    nodes: Sequence[str],
+    settings: Mapping[str, Json],
+    calibration: Mapping[str, Json],
+) -> Json:
+    """Child entry: zero operator by operator; answers where the new weights are stored."""
+    held = Calibration.from_json(calibration)
+    model = open_trusted(Path(path))
+    known = readings(model)
+    moments = gathered(model, [known[node][1] for node in nodes], held, Path(path).parent)
+    edits: list[dict[str, Json]] = []
+    weights = zeros = 0
+    for node in nodes:
+        site, every = known[node][0], moments[node][0].joined(moments[node][1])
+        before = flat(model, site)
+        second = np.diag(every.xx) / max(every.rows, 1)
+        after = sparsify(before, every.covariance, second, **settings)
+        mean = every.x / max(every.rows, 1)
+        bias = every.y / max(every.rows, 1) - after @ mean
+        weights += after.size
+        zeros += int((after == 0).sum())
+        edits += [
+            {"weight": one.weight, "values": one.values.to_json(), "bias_of": one.bias_of}
+            for one in replaced(model, site, after, bias, held.samples.store)
+        ]
+        report(node)
+    return {"edits": edits, "weights": weights, "zeros": zeros}

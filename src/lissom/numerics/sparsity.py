@@ -1,0 +1,119 @@
+"""Zeros put into a matrix where they cost least, and the rest corrected as it goes.
+
+Columns are visited from left to right; what a zero loses is made good by the columns to its right,
+through the inverse of the inputs' covariance: Optimal Brain Surgeon in one sweep, as SparseGPT
+(Frantar and Alistarh, 2023, arXiv:2301.00774, algorithm 1), for unstructured, N:M and block masks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Criterion", "Pattern", "importance", "mask_of", "sparsify"]
+
+Array: TypeAlias = npt.NDArray[Any]
+Pattern: TypeAlias = Literal["unstructured", "2:4", "4:8", "block"]
+Criterion: TypeAlias = Literal["obs", "wanda", "magnitude"]
+
+BLOCK = 16
+"""Neighbouring inputs of one output that become zero together, for the pattern `block`."""
+_SWEEP = 128  # columns whose mask is chosen at once: earlier columns have corrected them by then
+
+
+def importance(weight: Array, criterion: Criterion, second: Array, root: Array) -> Array:
+    """What each weight [outputs, inputs] is worth; the least become zero.
+
+    Args:
+        weight: the matrix.
+        criterion: `obs` w^2 / [C^-1]_jj of what is left, `wanda` |w| times the norm of its input
+            (Sun et al. 2023, equation 1), `magnitude` |w|.
+        second: the mean square of each input, [inputs].
+        root: the diagonal of the factor of C^-1, [inputs].
+    """
+    if criterion == "obs":
+        return np.asarray(weight**2 / root**2)
+    scale = np.sqrt(second) if criterion == "wanda" else np.ones_like(second)
+    return np.asarray(np.abs(weight) * scale)
+
+
+def mask_of(worth: Array, pattern: Pattern, ratio: float, *, rows: bool) -> Array:
+    """Which weights become zero.
+
+    Args:
+        worth: of each weight, [outputs, inputs].
+        pattern: N:M puts N zeros among every M neighbouring inputs of an output, whatever the
+            ratio; `block` zeroes 16 neighbouring inputs together.
+        ratio: the share of zeros, for the patterns that leave it open.
+        rows: compare within each output (as Wanda does), else over the whole matrix.
+    """
+    outputs, inputs = worth.shape
+    if ":" in pattern:
+        zeros, among = (int(number) for number in pattern.split(":"))
+        whole = inputs // among * among
+        groups = worth[:, :whole].reshape(outputs, -1, among)
+        order = groups.argsort(axis=2, kind="stable").argsort(axis=2, kind="stable")
+        found = np.zeros(worth.shape, bool)
+        found[:, :whole] = (order < zeros).reshape(outputs, whole)
+        return found
+    if pattern == "block":
+        whole = inputs // BLOCK * BLOCK
+        sums = worth[:, :whole].reshape(outputs, -1, BLOCK).sum(axis=2)
+        found = np.zeros(worth.shape, bool)
+        if sums.size:
+            found[:, :whole] = _least(sums, ratio, rows=rows).repeat(BLOCK, axis=1)
+        return found
+    return _least(worth, ratio, rows=rows)
+
+
+def _least(worth: Array, ratio: float, *, rows: bool) -> Array:
+    flat = worth if rows else worth.reshape(1, -1)
+    count = int(flat.shape[1] * ratio)
+    found = np.zeros(flat.shape, bool)
+    np.put_along_axis(found, flat.argsort(axis=1, kind="stable")[:, :count], values=True, axis=1)
+    return found.reshape(worth.shape)
+
+
+def sparsify(
+    weight: Array,
+    covariance: Array,
+    second: Array,
+    *,
+    ratio: float,
+    pattern: Pattern = "unstructured",
+    criterion: Criterion = "obs",
+    damping: float = 1e-2,
+) -> Array:
+    """Zeros where they cost least, the rest corrected.
+
+    Args:
+        weight: [outputs, inputs].
+        covariance: of the inputs, [inputs, inputs].
+        second: the mean square of each input.
+        ratio: the share of zeros.
+        pattern: where they may stand.
+        criterion: which ones.
+        damping: of the covariance, as a share of its mean variance.
+
+    Returns:
+        The matrix, float64.
+    """
+    from scipy.linalg import cholesky
+
+    left = weight.astype(np.float64)
+    scale = float(np.trace(covariance)) / len(covariance) or 1.0
+    inverse = np.linalg.inv(covariance + damping * scale * np.eye(len(covariance)))
+    factor = cholesky(inverse, lower=False)
+    root = np.diag(factor)
+    step = _SWEEP if criterion == "obs" else left.shape[1]
+    for start in range(0, left.shape[1], step):
+        end = min(start + step, left.shape[1])
+        worth = importance(left[:, start:end], criterion, second[start:end], root[start:end])
+        zero = mask_of(worth, pattern, ratio, rows=criterion == "wanda")
+        for column in range(start, end):
+            lost = np.where(zero[:, column - start], left[:, column], 0.0) / root[column]
+            left[:, column:] -= np.outer(lost, factor[column, column:])
+            left[zero[:, column - start], column] = 0.0
+    return left
