@@ -80,6 +80,14 @@ def test_the_same_survey_is_done_once(store, monkeypatch):
     np.testing.assert_array_equal(again["fc0"].costs, first["fc0"].costs)
 
 
+def test_of_two_units_one_stays(store):
+    model = layers.chain((normal(2, 8), normal(2)), (normal(3, 2), normal(3)))
+    worth = surveyed(model, store, worth=True)[1]["fc0"]
+    assert sorted(worth.order.tolist()) == [0, 1]
+    assert worth.costs.shape == (1,)
+    assert worth.costs[0] > 0
+
+
 def test_one_sample_is_enough_to_look(tmp_path):
     store = Store(tmp_path)
     context = layers.lab.context(MODEL, store, layers.inputs(MODEL, count=1))

@@ -33,7 +33,7 @@ from lissom.numerics.moments import Elimination, Moments, eliminate, fit
 from lissom.store.hashing import Json
 from lissom.store.store import Store
 
-__all__ = ["Seen", "Worth", "survey"]
+__all__ = ["Seen", "Worth", "gathered", "survey"]
 
 ROWS = 64
 HELD_OUT = 5  # every so many-th sample is not fitted to
@@ -177,13 +177,14 @@ def look(
     for name, system in systems.items():
         columns = {node: [np.asarray(each) for each in own] for node, own in system}
         order = _eliminated(model, moments, columns).order
-        counts = sorted({max(1, round(len(order) * share)) for share in _PROBES})
+        most = len(order) - 1
+        counts = sorted({min(most, max(1, round(len(order) * share))) for share in _PROBES})
         errors = []
         for count in counts:
             edits = _without(model, moments, columns, order[:count], held.samples.store)
             errors.append(judge.error(perform(model, edits, held.samples.store)))
         arrays[f"{name}/order"] = order
-        arrays[f"{name}/costs"] = interpolated(counts, errors, len(order) - 1)
+        arrays[f"{name}/costs"] = interpolated(counts, errors, most)
         report(name)
     return {"arrays": held.samples.store.put_arrays(arrays)}
 
