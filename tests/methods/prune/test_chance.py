@@ -57,8 +57,13 @@ def by_chance(store):
     return float(np.mean([left_after("prune.chance", seed, store) for seed in range(2)]))
 
 
-@pytest.mark.parametrize(
-    "method_id", [i for i in registry.ids() if i.startswith("prune.") and i != "prune.chance"]
-)
+CRITERIA = [
+    name
+    for name in registry.ids()
+    if "allocation" in {each.name for each in registry.parameters(name)}
+]
+
+
+@pytest.mark.parametrize("method_id", [one for one in CRITERIA if one != "prune.chance"])
 def test_every_criterion_beats_it_after_the_same_repair(method_id, by_chance, store):
     assert left_after(method_id, 0, store) < by_chance
