@@ -37,7 +37,7 @@ def models(cache: Path) -> dict[str, Path]:
 
     Named `package/path`, from the folder that all of a package's models lie in.
     """
-    found = {}
+    found: dict[str, Path] = {}
     for package in PACKAGES:
         paths = sorted(unpacked(package, cache).rglob("*.onnx"))
         shared = Path(os.path.commonpath([path.parent for path in paths])) if paths else cache
