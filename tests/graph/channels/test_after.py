@@ -3,16 +3,14 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 from onnx import TensorProto, helper
 
-from lissom.errors import MethodError
 from lissom.graph.channels.after import After
 from lissom.graph.channels.removal import removal
 from lissom.graph.channels.settings import SETTINGS
 from lissom.graph.cutting import WeightCut
 from tests.graph.channels.nets import Net
-from tests.graph.channels.small import assert_law, followed
+from tests.graph.channels.small import assert_law, followed, reasons
 
 
 def test_sizes_and_cuts() -> None:
@@ -48,8 +46,8 @@ def test_a_truth_about_a_number_of_channels_is_refused() -> None:
     nine = net.op("Equal", net.op("Shape", x, start=1, end=2), net.ints(9))
     y = net.op("Where", nine, net.linear(x, 9, 2), net.input([2, 2]))
     found = followed(net.done(y, 2))
-    with pytest.raises(MethodError, match="computes with the number of channels"):
-        removal(found, {found.groups[0].name: (0,)})
+    assert not found.groups
+    assert "computes with the number of channels" in reasons(found)
 
 
 def test_a_number_that_a_body_reads_is_refused() -> None:
@@ -63,6 +61,32 @@ def test_a_number_that_a_body_reads_is_refused() -> None:
     y = net.op("Add", y, net.linear(x, 9, 2))
     proto = net.done(y, 2)
     found = followed(proto, dict.fromkeys((proto.graph.node[3].output[0], y), (2,)))
-    group = max(found.groups, key=lambda one: one.units)
-    with pytest.raises(MethodError, match="If"):
-        removal(found, {group.name: (0,)})
+    assert not found.groups
+    assert "If" in reasons(found)
+
+
+def test_a_mask_over_channels_follows(tmp_path: Path) -> None:
+    """Known by number and spread over channels: data, of which indices leave."""
+    net = Net()
+    x = net.input([2, 4])
+    rows = net.op("Squeeze", net.op("Shape", x, start=0, end=1))
+    zero, one = net.constant(np.int64(0)), net.constant(np.int64(1))
+    odd = net.op("Equal", net.op("Range", zero, rows, one), one)
+    mask = net.op("Expand", net.op("Unsqueeze", odd, net.ints(1)), net.ints(2, 6))
+    y = net.op("Where", mask, net.linear(x, 4, 6), net.linear(x, 4, 6))
+    edit = assert_law(net.done(net.linear(y, 6, 2), 2), {0: (1, 5)}, tmp_path)
+    assert edit.rewrites[0].values == (2, 4)
+
+
+def test_rows_of_a_table_at_known_places_are_no_setting(tmp_path: Path) -> None:
+    net = Net()
+    x = net.input([2, 3, 4])
+    length = net.op("Squeeze", net.op("Shape", x, start=1, end=2))
+    places = net.op("Range", net.constant(np.int64(0)), length, net.constant(np.int64(1)))
+    table = net.op("Gather", net.weight(9, 6), places)
+    y = net.op("Add", net.linear(x, 4, 6), table)
+    proto = net.done(net.linear(y, 6, 2), 3)
+    known = {places: (3,), table: (3, 6)}
+    (group,) = followed(proto, known).groups
+    assert group.units == 6
+    assert not removal(followed(proto, known), {group.name: (2, 3)}).rewrites

@@ -124,6 +124,26 @@ def test_what_makes_no_sense_or_is_large_stays_unknown() -> None:
     assert numbers.of("y") is not None
 
 
+def test_another_constant_in_one_node() -> None:
+    ports = [helper.make_tensor_value_info("x", TensorProto.FLOAT, SHAPE)]
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"], name="shape"),
+        helper.make_node("Mul", ["s", "two"], ["d"], name="double"),
+        helper.make_node("Mul", ["s", "two"], ["e"], name="other"),
+    ]
+    weight = numpy_helper.from_array(np.array([2]), "two")
+    model = model_of(
+        helper.make_model(helper.make_graph(nodes, "g", ports, [], initializer=[weight]))
+    )
+    numbers = Numbers(model)
+    numbers.instead("double", 1, np.array([3]))
+    copied = numbers.copy()
+    for one in model.nodes:
+        copied.follow(one, {"x": SHAPE, "s": (3,), "d": (3,), "e": (3,)})
+    assert [copied.of(name).tolist() for name in "de"] == [[18, 15, 12], [12, 10, 8]]
+    assert numbers.of("d") is None
+
+
 @pytest.mark.parametrize(
     ("attributes", "axes"),
     [({}, (0, 1, 2)), ({"axes": (-1, 0)}, (0, 2)), ({"noop_with_empty_axes": 1}, ())],

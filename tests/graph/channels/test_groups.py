@@ -10,7 +10,8 @@ from lissom.graph.channels.groups import Channels
 from lissom.graph.model import Model
 from lissom.store.store import Store
 from tests.graph.channels.law import alike, check, distance, found_in
-from tests.graph.channels.nets import NETS
+from tests.graph.channels.nets import NETS, Net
+from tests.graph.channels.small import followed, reasons
 from tests.graph.edited import model_of
 
 
@@ -72,6 +73,18 @@ def test_what_must_stay_says_why(tmp_path: Path) -> None:
     found = groups_of("plain", tmp_path)
     assert found.coverage > 0.99
     assert "it is an output of the model" in {one.reason for one in found.kept}
+
+
+def test_a_group_whose_removal_is_refused_is_not_offered() -> None:
+    """The truth about 9 channels cannot be kept; those before and behind may leave."""
+    net = Net()
+    x = net.linear(net.op("Relu", net.linear(net.input([2, 4]), 4, 5)), 5, 9)
+    nine = net.op("Equal", net.op("Shape", x, start=1, end=2), net.ints(9))
+    y = net.op("Where", nine, net.linear(x, 9, 6), net.input([2, 6]))
+    y = net.op("Relu", net.linear(y, 6, 7))
+    found = followed(net.done(net.linear(y, 7, 2), 2))
+    assert sorted(group.units for group in found.groups) == [5, 7]
+    assert "Where 'where9' computes with the number of channels" in reasons(found)
 
 
 def test_a_model_without_weights_has_no_groups(tmp_path: Path) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
 
 from lissom.errors import MethodError
 from lissom.graph.channels.arithmetic import Array, Numbers
+from lissom.graph.channels.elsewhere import Sizes
 from lissom.graph.channels.walk import Walk
-from lissom.graph.cutting import Resizing, Rewrite, ScaleInput, SetInput, WeightCut, runs_of
+from lissom.graph.cutting import Resizing, ScaleInput, SetAttribute, SetInput, WeightCut, runs_of
 from lissom.graph.model import NodeInfo
 
-__all__ = ["After", "Setting"]
+__all__ = ["SIZES_AT", "After", "Asked", "Fit", "Setting"]
 
-# Inputs that the settings below rewrite; every other number is kept as it was.
-_SIZES_AT: Final[Mapping[str, tuple[int, ...]]] = {
+SIZES_AT: Final[Mapping[str, tuple[int, ...]]] = {
     "ConstantOfShape": (0,),
     "Expand": (1,),
     "Gather": (1,),
@@ -26,6 +28,26 @@ _SIZES_AT: Final[Mapping[str, tuple[int, ...]]] = {
     "Slice": (1, 2),
     "Split": (1,),
 }
+"""Inputs that the settings rewrite; every other number is kept as it was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """An input must hold these integers, and may hold others by itself.
+
+    Attributes:
+        input: of the node, by number.
+        wanted: what it must hold.
+        now: what it holds by itself; None where that is not known.
+    """
+
+    input: int
+    wanted: tuple[int, ...]
+    now: tuple[int, ...] | None
+
+
+Asked: TypeAlias = Fit | SetAttribute | SetInput
+"""What a setting asks for."""
 
 
 class After:
@@ -35,20 +57,41 @@ class After:
         walk: the graph, walked through.
         gone: the classes of indices that leave.
         settings: how each operator's settings are rewritten.
+        before: the graph as it is for inputs of other sizes; as in the walk unless given.
 
     Attributes:
         walk: as given.
-        rewrites: what was found to rewrite.
+        numbers: values known by number, as they will be so far.
     """
 
-    def __init__(self, walk: Walk, gone: set[int], settings: Mapping[str, Setting]) -> None:
+    def __init__(
+        self,
+        walk: Walk,
+        gone: set[int],
+        settings: Mapping[str, Setting],
+        before: Sizes | None = None,
+    ) -> None:
         self.walk = walk
-        self._settings = settings
-        self.rewrites: list[Rewrite] = []
-        self._numbers = Numbers(self.walk.model)
-        roots = self.walk.ids.all_roots()
-        self._leaves = np.isin(roots, np.asarray(sorted(gone), np.int64))
-        self._shapes = {name: self._shape(name) for name in self.walk.shapes}
+        self.numbers = Numbers(walk.model, self._without)
+        self._gone, self._settings = gone, settings
+        self._before = before or Sizes(shapes=walk.shapes, numbers=walk.numbers)
+        self._leaves = np.isin(walk.ids.all_roots(), np.asarray(sorted(gone), np.int64))
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        for name in self._before.shapes:
+            try:
+                self._shapes[name] = self._shape(name)
+            except MethodError:
+                continue  # its size there does not follow from the one here
+
+    def at(self, before: Sizes) -> After:
+        """The same removal for inputs of other sizes, from its start."""
+        return After(self.walk, self._gone, self._settings, before)
+
+    def with_numbers(self, numbers: Numbers) -> After:
+        """The same, with other numbers so far."""
+        found = copy(self)
+        found.numbers = numbers
+        return found
 
     def cuts(self) -> Iterator[WeightCut]:
         """Where weights are cut."""
@@ -57,6 +100,15 @@ class After:
                 if ids is not None and (leaves := self._leaves[ids]).any():
                     removed = runs_of(np.flatnonzero(leaves).tolist())
                     yield WeightCut(weight=name, axis=axis, removed=removed)
+
+    def changes(self) -> set[tuple[int, int]]:
+        """All sizes that change, before and after."""
+        return {
+            pair
+            for name, before in self._before.shapes.items()
+            for pair in zip(before, self.size(name), strict=True)
+            if pair[0] != pair[1]
+        }
 
     def resized(self) -> Iterator[Resizing]:
         """What the graph says of its values' shapes and is no longer true."""
@@ -68,125 +120,143 @@ class After:
                 if old != new and isinstance(stated[axis], int):
                     yield Resizing(value=name, axis=axis, size=new)
 
-    def step(self, node: NodeInfo) -> None:
-        """Look at a node's settings."""
+    def follow(self, node: NodeInfo) -> None:
+        """Compute what a node gives, if it is known by number."""
+        self.numbers.follow(node, self._shapes)
+
+    def asked(self, node: NodeInfo) -> list[Asked]:
+        """What a node's settings must be.
+
+        Raises:
+            MethodError: they cannot be set.
+        """
         rule = self._settings.get(node.op_type) if not node.domain else None
-        self._numbers.follow(node, self._shapes)
-        if rule is not None:
-            self.rewrites += rule(self, node)
-        self._keep_values(node, () if rule is None else _SIZES_AT.get(node.op_type, ()))
+        return [] if rule is None else rule(self, node)
 
     def check_outputs(self) -> None:
         """See that no output of the model tells how many channels there are."""
         for port in self.walk.model.outputs:
-            if self._differs(port.name):
+            if self.differs(port.name):
                 raise MethodError(f"output {port.name!r} is computed from a number of channels")
 
     # -- what rules ask --------------------------------------------------------------------------
 
     def size(self, name: str) -> tuple[int, ...]:
-        """The shape that a value will have."""
+        """The shape that a value will have.
+
+        Raises:
+            MethodError: it is not known.
+        """
         return self._shapes[name] if name in self._shapes else self._shape(name)
 
     def is_cut(self, name: str) -> bool:
         """Whether a value or weight changes its shape."""
-        return self.size(name) != self.walk.shape(name)
+        return self.size(name) != self._shape_before(name)
 
     def kept(self, name: str, axis: int) -> Array:
         """Which indices of an axis stay."""
         ids = self.walk.of(name)[axis]
-        count = self.walk.shape(name)[axis]
+        count = self._shape_before(name)[axis]
+        if ids is not None and ids.size != count:
+            raise MethodError(
+                f"which indices of {name!r} stay for inputs of other sizes is unknown"
+            )
         return np.ones(count, bool) if ids is None else ~self._leaves[ids]
+
+    def differs(self, name: str) -> bool:
+        """Whether what stays of a value known by number becomes another, or is no longer known."""
+        if not self._before.numbers.computed(name):
+            return False
+        old, new = self._left(name), self.numbers.of(name)
+        return old is None or new is None or not np.array_equal(old, new)
 
     def now(self, name: str) -> list[int] | None:
         """The integers that an input will hold by itself; None where they are not known."""
-        found = self._numbers.of(name)
+        found = self.numbers.of(name)
         return None if found is None else [int(number) for number in found.ravel()]
 
     def hold(self, name: str) -> None:
-        """Say that a value stays what it was, since what it is made from is rewritten."""
-        held = self.walk.numbers.of(name)
-        if held is not None and not self.is_cut(name):
-            self._numbers.put(name, held)
+        """Say that what stays of a value is as it was, since what makes it is rewritten."""
+        held = self._left(name)
+        if held is not None and self._before.numbers.computed(name):
+            self.numbers.put(name, held)
 
     def before(self, name: str) -> list[int] | None:
         """The integers that an input held; None where they are not known."""
-        found = self.walk.numbers.of(name)
+        found = self._before.numbers.of(name)
         return None if found is None else [int(number) for number in found.ravel()]
 
-    def restore(self, node: NodeInfo, number: int) -> list[Rewrite]:
-        """Rewrite an input so that it holds what it held."""
+    def restore(self, node: NodeInfo, number: int) -> list[Asked]:
+        """Let an input hold what it held."""
         name = node.inputs[number] if number < len(node.inputs) else ""
         held = self.before(name) if name else None
-        return [] if held is None else self.fit(node, number, held, self.now(name))
+        return [] if held is None else self.fit(number, held, self.now(name))
 
-    def fit(
-        self, node: NodeInfo, number: int, wanted: Sequence[int], now: Sequence[int] | None
-    ) -> list[Rewrite]:
-        """Rewrite an input so that it holds the integers wanted, if it does not by itself."""
-        if now is not None and list(wanted) == list(now):
-            return []
-        name = node.inputs[number] if number < len(node.inputs) else ""
-        if not name or name in self.walk.model.weights:
-            return [SetInput(node=node.name, input=number, values=tuple(wanted))]
-        if (
-            now is None
-            or len(now) != len(wanted)
-            or any(old == 0 != new for old, new in zip(now, wanted, strict=True))
-        ):
-            raise MethodError(
-                f"{node.op_type} {node.name!r} counts channels in a way that is computed"
-            )
-        pairs = [(1, 1) if old == new else (new, old) for old, new in zip(now, wanted, strict=True)]
-        above, below = zip(*pairs, strict=True)
-        return [ScaleInput(node=node.name, input=number, numerators=above, denominators=below)]
+    def fit(self, number: int, wanted: Sequence[int], now: Sequence[int] | None) -> list[Asked]:
+        """Let an input hold the integers wanted."""
+        held = None if now is None else tuple(now)
+        return [Fit(input=number, wanted=tuple(wanted), now=held)]
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _shape(self, name: str) -> tuple[int, ...]:
-        before = self.walk.shape(name)
-        axes = self.walk.of(name)
-        return tuple(
-            size if ids is None else int((~self._leaves[ids]).sum())
-            for size, ids in zip(before, axes, strict=True)
-        )
+    def _shape_before(self, name: str) -> tuple[int, ...]:
+        if name in self.walk.model.weights or self._before.shapes is self.walk.shapes:
+            return self.walk.shape(name)
+        found = self._before.shapes.get(name)
+        if found is None or len(found) != len(self.walk.of(name)):
+            raise MethodError(f"the shape of {name!r} for inputs of other sizes is unknown")
+        return found
 
-    def _keep_values(self, node: NodeInfo, settings: Collection[int]) -> None:
+    def _shape(self, name: str) -> tuple[int, ...]:
+        """What stays of each axis; where open sizes are merged into it, the same share of it."""
+        found = []
+        for size, ids in zip(self._shape_before(name), self.walk.of(name), strict=True):
+            if ids is None:
+                found.append(size)
+                continue
+            stays, rest = divmod(size * int((~self._leaves[ids]).sum()), ids.size)
+            if rest:
+                raise MethodError(f"the shape of {name!r} for inputs of other sizes is unknown")
+            found.append(stays)
+        return tuple(found)
+
+    def keep_values(self, node: NodeInfo) -> list[ScaleInput]:
         """Let a number that is computed with (a scale by the number of channels) stay as it was."""
         if not node.domain and node.op_type in {"Shape", "Size"}:
-            return
+            return []
         refusal = f"{node.op_type} {node.name!r} computes with the number of channels"
-        if any(map(self._differs, node.captured)):
+        if any(map(self.differs, node.captured)):
             raise MethodError(refusal)
-        if any(map(self._numbers.computed, node.outputs[:1])):
-            return
+        if any(map(self.numbers.computed, node.outputs[:1])):
+            return []
+        known = node.op_type in self._settings and not node.domain
+        settings = SIZES_AT.get(node.op_type, ()) if known else ()
+        found = []
         for number, name in enumerate(node.inputs):
-            if number in settings or not self._differs(name):
+            if number in settings or not self.differs(name):
                 continue
-            old, new = self.walk.numbers.of(name), self._numbers.of(name)
+            old, new = self._left(name), self.numbers.of(name)
             if old is None or new is None or old.shape != new.shape or old.ndim > 1:
                 raise MethodError(refusal)
-            if old.ndim == 1:
-                stays = self.kept(name, 0)
-                old, new = old[stays], new[stays]
             if old.dtype.kind not in "if" or not np.all(new):
                 raise MethodError(refusal)
-            self.rewrites.append(
-                ScaleInput(
-                    node=node.name,
-                    input=number,
-                    numerators=tuple(old.ravel().tolist()),
-                    denominators=tuple(new.ravel().tolist()),
-                )
+            above, below = tuple(old.ravel().tolist()), tuple(new.ravel().tolist())
+            found.append(
+                ScaleInput(node=node.name, input=number, numerators=above, denominators=below)
             )
+        return found
 
-    def _differs(self, name: str) -> bool:
-        """Whether a value that is known by number becomes another, or is no longer known."""
-        if not self.walk.numbers.computed(name):
-            return False
-        old, new = self.walk.numbers.of(name), self._numbers.of(name)
-        return old is None or new is None or not np.array_equal(old, new)
+    def _left(self, name: str) -> Array | None:
+        """What a value held, without the indices that leave."""
+        found = self._before.numbers.of(name)
+        return found if found is None or name not in self._shapes else self._without(name, found)
+
+    def _without(self, name: str, array: Array) -> Array:
+        for axis in range(array.ndim):
+            kept = self.kept(name, axis)
+            array = array if kept.all() else np.compress(kept, array, axis)
+        return array
 
 
-Setting: TypeAlias = Callable[[After, NodeInfo], list[Rewrite]]
+Setting: TypeAlias = Callable[[After, NodeInfo], list[Asked]]
 """What rewrites an operator's settings."""

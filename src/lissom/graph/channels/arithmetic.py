@@ -27,11 +27,18 @@ _TYPES: Final = {
 
 
 class Numbers:
-    """Values known by number: constants, and what is computed from them and from shapes."""
+    """Values known by number: constants, and what is computed from them and from shapes.
 
-    def __init__(self, model: Model) -> None:
+    Args:
+        model: the graph.
+        left: what is left of a value, of which indices may have left; all of it unless given.
+    """
+
+    def __init__(self, model: Model, left: Callable[[str, Array], Array] | None = None) -> None:
         self._model = model
+        self._left = left
         self._known: dict[str, Array] = {}
+        self._instead: dict[tuple[str, int], Array] = {}
 
     def of(self, name: str) -> Array | None:
         """The value, if it is known and small."""
@@ -64,7 +71,7 @@ class Numbers:
             return
         if any(prod(shapes.get(name, (MOST + 1,))) > MOST for name in node.outputs if name):
             return
-        given = [self.of(name) if name else None for name in node.inputs]
+        given = [self._given(node.name, *each) for each in enumerate(node.inputs)]
         if any(array is None for array, name in zip(given, node.inputs, strict=True) if name):
             return
         try:
@@ -77,6 +84,23 @@ class Numbers:
     def put(self, name: str, value: Array) -> None:
         """Say what a value is."""
         self._known[name] = value
+
+    def instead(self, node: str, number: int, value: Array) -> None:
+        """Say what an input of a node holds instead of a constant; what follows is not redone."""
+        self._instead[node, number] = value
+
+    def copy(self) -> "Numbers":
+        """The same numbers, to be changed by themselves."""
+        found = Numbers(self._model, self._left)
+        found._known, found._instead = dict(self._known), dict(self._instead)
+        return found
+
+    def _given(self, node: str, number: int, name: str) -> Array | None:
+        """What a node reads."""
+        found = self._instead.get((node, number), self.of(name) if name else None)
+        if found is None or self._left is None or name in self._known:
+            return found
+        return self._left(name, found)
 
     def _fill(self, node: NodeInfo, shapes: Mapping[str, Sequence[int]]) -> None:
         size = self.of(node.inputs[0])

@@ -11,14 +11,18 @@ attention heads instead of the same place in every head), then the finest.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import Final
 
-from lissom.errors import ModelError
+import numpy as np
+
+from lissom.errors import MethodError, ModelError
 from lissom.graph.channels import elementwise, norms, picking, products, recurrent, shapes
+from lissom.graph.channels.fitting import written
+from lissom.graph.channels.settings import SETTINGS
 from lissom.graph.channels.walk import Rule, Shapes, Walk
 from lissom.graph.model import Model, WeightInfo
 
@@ -164,6 +168,39 @@ def channels(model: Model, shapes_of: Shapes) -> Channels:
         model: the graph.
         shapes_of: the concrete shape of each value that is no weight, from one run.
     """
+    best = _best(model, shapes_of)
+    if best.groups and _refused(best.walk, best.groups, set()):
+        best = Channels(walk=best.walk, groups=tuple(_groups(best.walk)))
+    return best
+
+
+def _refused(walk: Walk, groups: Sequence[ChannelGroup], beside: set[int]) -> bool:
+    """Try on paper to remove a unit of each group; freeze the groups where that is refused.
+
+    Args:
+        walk: the graph, walked through.
+        groups: to be tried, together, and in halves if that is refused.
+        beside: what leaves besides; the first unit of each group that is fine is added.
+
+    Returns:
+        Whether a group was frozen.
+    """
+    gone = {group.roots[0] for group in groups}
+    try:
+        written(walk, beside | gone, SETTINGS)
+    except MethodError as error:
+        if len(groups) == 1:
+            walk.ids.freeze(np.asarray(groups[0].roots, np.int64), str(error))
+            return True
+        half = len(groups) // 2
+        first = _refused(walk, groups[:half], beside)
+        return _refused(walk, groups[half:], beside) or first
+    beside |= gone
+    return False
+
+
+def _best(model: Model, shapes_of: Shapes) -> Channels:
+    """The choice that covers most."""
     best = _found(model, shapes_of, {})
     asked, trials = set[str](), 0
     while open_questions := [one for one in best.walk.offered if one not in asked]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from lissom.errors import MethodError
-from lissom.graph.channels.after import After
+from lissom.graph.channels.fitting import written
 from lissom.graph.channels.groups import ChannelGroup, Channels
 from lissom.graph.channels.settings import SETTINGS
 from lissom.graph.edit import RemoveChannels
@@ -28,15 +28,7 @@ def removal(found: Channels, units: Mapping[str, Iterable[int]]) -> RemoveChanne
         group = found.group(name)
         chosen = _checked(group, set(numbers))
         gone.update(group.roots[number] for number in chosen)
-    after = After(found.walk, gone, SETTINGS)
-    for node in found.walk.model.nodes:
-        after.step(node)
-    after.check_outputs()
-    return RemoveChannels(
-        cuts=tuple(after.cuts()),
-        rewrites=tuple(after.rewrites),
-        resized=tuple(after.resized()),
-    )
+    return written(found.walk, gone, SETTINGS)
 
 
 def _checked(group: ChannelGroup, chosen: set[int]) -> set[int]:

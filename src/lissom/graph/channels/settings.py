@@ -10,17 +10,17 @@ from typing import Any, Final
 import numpy as np
 
 from lissom.errors import MethodError
-from lissom.graph.channels.after import After, Setting
+from lissom.graph.channels.after import After, Asked, Setting
 from lissom.graph.channels.arithmetic import Array
 from lissom.graph.channels.picking import Cut, slices
 from lissom.graph.channels.walk import CannotFollow
-from lissom.graph.cutting import Rewrite, SetAttribute, SetInput
+from lissom.graph.cutting import SetAttribute, SetInput
 from lissom.graph.model import NodeInfo
 
 __all__ = ["SETTINGS"]
 
 
-def _reshape(after: After, node: NodeInfo) -> list[Rewrite]:
+def _reshape(after: After, node: NodeInfo) -> list[Asked]:
     made = after.size(node.outputs[0])
     if len(node.inputs) < 2:
         return []
@@ -34,43 +34,45 @@ def _reshape(after: After, node: NodeInfo) -> list[Rewrite]:
     for axis, size in enumerate(now):
         copied = size == 0 and copies and axis < len(given) and given[axis] == made[axis]
         wanted.append(size if size == -1 or copied else made[axis])
-    return after.fit(node, 1, wanted, now)
+    return after.fit(1, wanted, now)
 
 
-def _expand(after: After, node: NodeInfo) -> list[Rewrite]:
+def _expand(after: After, node: NodeInfo) -> list[Asked]:
     made, now = after.size(node.outputs[0]), after.now(node.inputs[1])
     if now is None:
         if after.is_cut(node.outputs[0]):
             raise MethodError(f"Expand {node.name!r} has a target that depends on data")
         return []
+    if not after.differs(node.inputs[0]):
+        after.hold(node.outputs[0])
     tail = made[len(made) - len(now) :]
     wanted = [size if size == 1 else made_size for size, made_size in zip(now, tail, strict=True)]
-    return after.fit(node, 1, wanted, now)
+    return after.fit(1, wanted, now)
 
 
-def _filled(after: After, node: NodeInfo) -> list[Rewrite]:
+def _filled(after: After, node: NodeInfo) -> list[Asked]:
     made, now = after.size(node.outputs[0]), after.now(node.inputs[0])
     if now is None and not after.is_cut(node.outputs[0]):
         return []
     after.hold(node.outputs[0])
-    return after.fit(node, 0, made, now)
+    return after.fit(0, made, now)
 
 
-def _split(after: After, node: NodeInfo) -> list[Rewrite]:
+def _split(after: After, node: NodeInfo) -> list[Asked]:
     at: Any = node.attributes.get("axis", 0)
     wanted = [after.size(name)[at] for name in node.outputs]
     if after.kept(node.inputs[0], at).all():
         return after.restore(node, 1)
     if after.walk.model.opset < 13:
         return [SetAttribute(node=node.name, attribute="split", value=tuple(wanted))]
-    found: list[Rewrite] = []
+    found: list[Asked] = []
     if "num_outputs" in node.attributes:
         found.append(SetAttribute(node=node.name, attribute="num_outputs", value=None))
     now = after.now(node.inputs[1]) if len(node.inputs) > 1 and node.inputs[1] else None
-    return found + after.fit(node, 1, wanted, now)
+    return found + after.fit(1, wanted, now)
 
 
-def _slice(after: After, node: NodeInfo) -> list[Rewrite]:
+def _slice(after: After, node: NodeInfo) -> list[Asked]:
     try:
         cuts = slices(after.walk, node)
     except CannotFollow:
@@ -101,7 +103,7 @@ def _slice(after: After, node: NodeInfo) -> list[Rewrite]:
             for name, values, old in (("starts", first, starts), ("ends", last, ends))
             if values != old
         ]
-    return after.fit(node, 1, first, starts) + after.fit(node, 2, last, ends)
+    return after.fit(1, first, starts) + after.fit(2, last, ends)
 
 
 def _bounds(cut: Cut, kept: Array) -> tuple[int, int]:
@@ -116,7 +118,7 @@ def _bounds(cut: Cut, kept: Array) -> tuple[int, int]:
     return begin, begin + max(0, cut.step * (taken - 1) + 1)
 
 
-def _gather(after: After, node: NodeInfo) -> list[Rewrite]:
+def _gather(after: After, node: NodeInfo) -> list[Asked]:
     at: Any = node.attributes.get("axis", 0)
     kept = after.kept(node.inputs[0], at % len(after.walk.shape(node.inputs[0])))
     if kept.all():
@@ -127,14 +129,14 @@ def _gather(after: After, node: NodeInfo) -> list[Rewrite]:
     places = np.cumsum(kept) - 1
     rank = len(after.walk.shape(node.inputs[1]))
     wanted = [int(places[index]) for index in now if kept[index]]
-    return after.fit(node, 1, wanted, now) if rank else [_scalar(node, wanted[0])]
+    return after.fit(1, wanted, now) if rank else [_scalar(node, wanted[0])]
 
 
-def _scalar(node: NodeInfo, value: int) -> Rewrite:
+def _scalar(node: NodeInfo, value: int) -> Asked:
     return SetInput(node=node.name, input=1, values=(value,))
 
 
-def _pad(after: After, node: NodeInfo) -> list[Rewrite]:
+def _pad(after: After, node: NodeInfo) -> list[Asked]:
     name, made = node.inputs[0], node.outputs[0]
     rank = len(after.walk.shape(name))
     given: Any = node.attributes.get("pads")
@@ -149,13 +151,13 @@ def _pad(after: After, node: NodeInfo) -> list[Rewrite]:
         wanted[axis] = int(kept[: pads[axis]].sum())
         wanted[axis + rank] = int(kept[len(kept) - pads[axis + rank] :].sum())
     if given is None:
-        return after.fit(node, 1, wanted, after.now(node.inputs[1]))
+        return after.fit(1, wanted, after.now(node.inputs[1]))
     if wanted == pads:
         return []
     return [SetAttribute(node=node.name, attribute="pads", value=tuple(wanted))]
 
 
-def _resize(after: After, node: NodeInfo) -> list[Rewrite]:
+def _resize(after: After, node: NodeInfo) -> list[Asked]:
     if len(node.inputs) < 4 or not node.inputs[3]:
         return []
     made = after.size(node.outputs[0])
@@ -163,10 +165,10 @@ def _resize(after: After, node: NodeInfo) -> list[Rewrite]:
     now = after.now(node.inputs[3])
     if now is None and not after.is_cut(node.outputs[0]):
         return []
-    return after.fit(node, 3, [made[axis] for axis in axes], now)
+    return after.fit(3, [made[axis] for axis in axes], now)
 
 
-def _grouped(after: After, node: NodeInfo) -> list[Rewrite]:
+def _grouped(after: After, node: NodeInfo) -> list[Asked]:
     before: Any = node.attributes.get("group", 1)
     if before == 1:
         return []
@@ -179,7 +181,7 @@ def _grouped(after: After, node: NodeInfo) -> list[Rewrite]:
     return [SetAttribute(node=node.name, attribute="group", value=groups)]
 
 
-def _norm_groups(after: After, node: NodeInfo) -> list[Rewrite]:
+def _norm_groups(after: After, node: NodeInfo) -> list[Asked]:
     before: Any = node.attributes["num_groups"]
     each = after.walk.shape(node.inputs[0])[1] // before
     groups = after.size(node.inputs[0])[1] // each
@@ -188,7 +190,7 @@ def _norm_groups(after: After, node: NodeInfo) -> list[Rewrite]:
     return [SetAttribute(node=node.name, attribute="num_groups", value=groups)]
 
 
-def _hidden(after: After, node: NodeInfo) -> list[Rewrite]:
+def _hidden(after: After, node: NodeInfo) -> list[Asked]:
     size = after.size(node.inputs[2])[-1]
     if size == after.walk.shape(node.inputs[2])[-1]:
         return []

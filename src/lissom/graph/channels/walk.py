@@ -10,11 +10,13 @@ says, and notes what else there was.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 
 from lissom.graph.channels.arithmetic import Array, Numbers
+from lissom.graph.channels.elsewhere import Sizes, elsewhere
 from lissom.graph.channels.identities import Axes, Identities, Ids
 from lissom.graph.model import Model, NodeInfo
 
@@ -113,6 +115,11 @@ class Walk:
         self._asked.add(name)
         found = self.axes.get(name)
         return (None,) * len(self.shape(name)) if found is None else found
+
+    @cached_property
+    def elsewhere(self) -> tuple[Sizes, ...]:
+        """The graph for inputs of other sizes; none if no size is open."""
+        return elsewhere(self.model, self.shapes)
 
     def number(self, name: str) -> Array | None:
         """A value known by number; None if it is not."""
