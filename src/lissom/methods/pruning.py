@@ -19,13 +19,13 @@ from lissom.graph.channels.removal import removal
 from lissom.graph.cost import macs
 from lissom.graph.edit import Edit
 from lissom.graph.model import Model
-from lissom.methods.allocation import allocate, left_of, shares, uniform
+from lissom.methods.allocation import Share, allocate, left_of, shares, uniform
 from lissom.methods.protocol import ALREADY, Context, Plan, Skip
 from lissom.methods.reading import Array, Reading, flat, readers_of, readings
 from lissom.methods.repair import repair
 from lissom.methods.survey import Seen, Worth, survey
 
-__all__ = ["Allocation", "Grid", "Ranking", "Ratio", "Repaired", "View", "prune"]
+__all__ = ["Allocation", "Amount", "Grid", "Ranking", "Ratio", "Repaired", "View", "prune"]
 
 Ratio: TypeAlias = Annotated[
     float,
@@ -156,24 +156,19 @@ def prune(
         MethodError: samples are needed and none were given.
     """
     if context.original.already_quantized:
-        skip = Skip(target="model", reason=ALREADY)
-        return Plan(method=method, edits=(), skips=(skip,), summary="nothing was pruned")
+        return _nothing(method, [Skip(target="model", reason=ALREADY)], "nothing was pruned")
     if (amount.repair or sees != "nothing") and context.calibration is None:
         raise MethodError("calibration samples are needed, and none were given")
     found = channels(model, context.shapes_of(model))
     groups, skips = _prunable(found, context)
     if not groups:
-        return Plan(method=method, edits=(), skips=tuple(skips), summary="no channels can leave")
+        return _nothing(method, skips, "no channels can leave")
     ranked = _ranked(groups, model, context, criterion, sees)
     work = shares(model, groups, macs(model, found.walk.shapes))
-    if amount.allocation == "uniform":
-        counts = uniform(groups, amount.ratio, amount.grid)
-    else:
-        costs = {name: one.costs for name, one in ranked.items()}
-        counts = allocate(groups, costs, work, ratio=amount.ratio, grid=amount.grid)
+    counts = _counts(amount, groups, ranked, work)
     units = {name: ranked[name].order[:count].tolist() for name, count in counts.items() if count}
     if not units:
-        return Plan(method=method, edits=(), skips=tuple(skips), summary="nothing was to leave")
+        return _nothing(method, skips, "nothing was to leave")
     edit = removal(found, units)
     fixed: tuple[Edit, ...] = ()
     if amount.repair and context.calibration is not None:
@@ -186,6 +181,23 @@ def prune(
         summary=f"{sum(map(len, units.values()))} of {sum(g.units for g in groups)} units of "
         f"{len(units)} channel groups removed, {left:.0%} of their work left",
     )
+
+
+def _nothing(method: str, skips: Sequence[Skip], summary: str) -> Plan:
+    return Plan(method=method, edits=(), skips=tuple(skips), summary=summary)
+
+
+def _counts(
+    amount: Amount,
+    groups: Sequence[ChannelGroup],
+    ranked: Mapping[str, Ranking],
+    work: Sequence[Share],
+) -> dict[str, int]:
+    """How many units leave each group."""
+    if amount.allocation == "uniform":
+        return uniform(groups, amount.ratio, amount.grid)
+    costs = {name: one.costs for name, one in ranked.items()}
+    return allocate(groups, costs, work, ratio=amount.ratio, grid=amount.grid)
 
 
 def _prunable(found: Channels, context: Context) -> tuple[list[ChannelGroup], list[Skip]]:

@@ -134,25 +134,25 @@ def survey(
             }
             return call("lissom.methods.survey:look", arguments, limits=_LIMITS)
 
-    arrays = store.arrays(store.remember(_KIND, inputs, compute)["arrays"])
+    return _read(store.arrays(store.remember(_KIND, inputs, compute)["arrays"]))
+
+
+def _read(arrays: Mapping[str, Array]) -> tuple[dict[str, Seen], dict[str, Worth]]:
+    """What `look` stored, by operator and by group."""
+    operators = [name.removesuffix("/mean") for name in arrays if name.endswith("/mean")]
+    groups = [name.removesuffix("/order") for name in arrays if name.endswith("/order")]
     seen = {
-        name.removesuffix("/mean"): Seen(
-            mean=array,
-            second=arrays[f"{name.removesuffix('/mean')}/second"],
-            variance=float(arrays[f"{name.removesuffix('/mean')}/variance"][0]),
+        name: Seen(
+            mean=arrays[f"{name}/mean"],
+            second=arrays[f"{name}/second"],
+            variance=float(arrays[f"{name}/variance"][0]),
         )
-        for name, array in arrays.items()
-        if name.endswith("/mean")
+        for name in operators
     }
-    found = {
-        name.removesuffix("/order"): Worth(
-            order=array,
-            costs=arrays[f"{name.removesuffix('/order')}/costs"],
-        )
-        for name, array in arrays.items()
-        if name.endswith("/order")
+    worth = {
+        name: Worth(order=arrays[f"{name}/order"], costs=arrays[f"{name}/costs"]) for name in groups
     }
-    return seen, found
+    return seen, worth
 
 
 def look(

@@ -66,6 +66,8 @@ class Sparse:
                 nodes.append(node)
             else:
                 skips.append(Skip(target=node, reason=reason))
+        if not nodes:
+            return Plan(method=_ID, edits=(), skips=tuple(skips), summary="nothing was zeroed")
         found = zeroed(
             model,
             nodes,
