@@ -7,8 +7,9 @@ onnx package with seeded random numbers in place of their weights (which are con
 number each), and what `python -m bench.exported` wrote to DIR. For each, random units of all groups
 that are exact leave together, with two seeds, and the outputs are held against those of the
 original with zeros where these units are read; then random units of all groups leave, and it has
-to load, run and keep its shapes. Where an exported model has a feed of other sizes, the same is
-seen there. Every model has a process of its own. Writes `bench/results/architectures.json`.
+to load, run and keep its shapes, with numbers where the original has them. Where an exported model
+has a feed of other sizes, the same is seen there. Every model has a process of its own. Writes
+`bench/results/architectures.json`.
 """
 
 import argparse
@@ -39,7 +40,7 @@ from lissom.measure.environment import current
 from lissom.runtime.target import Target
 from lissom.search.opening import open_model
 from lissom.store.store import Store
-from tests.graph.channels.law import TOLERANCE, found_in, run, zeroing
+from tests.graph.channels.law import TOLERANCE, alike, found_in, run, zeroing
 from tests.graph.channels.nets import NETS
 
 RESULT = Path(__file__).parent / "results" / "architectures.json"
@@ -238,7 +239,9 @@ def tried(
         try:
             removed = perform(found.walk.model, [removal(found, units)], store)
             for feed, known in zip(feeds, before, strict=False):
-                check_shapes(run(removed, feed, store), known)
+                after = run(removed, feed, store)
+                check_shapes(after, known)
+                check_numbers(after, known)
         except (LissomError, ValueError) as error:
             seen["wrong"].append(f"all groups: {type(error).__name__}: {error}"[:400])
     return seen
@@ -265,6 +268,12 @@ def check_shapes(after: Mapping[str, Array], known: Mapping[str, Array]) -> None
     for name, array in known.items():
         if after[name].shape != array.shape:
             raise ValueError(f"{name} has shape {after[name].shape} and not {array.shape}")
+
+
+def check_numbers(after: Mapping[str, Array], known: Mapping[str, Array]) -> None:
+    for name, array in known.items():
+        if not alike(after[name], array):
+            raise ValueError(f"{name} holds what is no number, where the original holds numbers")
 
 
 def distance(one: Array, other: Array) -> float:

@@ -57,6 +57,13 @@ def test_another_shape_is_refused() -> None:
         architectures.check_shapes({"y": np.zeros(3)}, {"y": np.zeros(2)})
 
 
+def test_what_is_no_number_is_refused() -> None:
+    hole = {"y": np.asarray([1.0, np.nan])}
+    architectures.check_numbers(hole, hole)
+    with pytest.raises(ValueError, match="no number"):
+        architectures.check_numbers(hole, {"y": np.ones(2)})
+
+
 def test_a_process_that_dies_is_a_result(tmp_path: Path) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes(b"no model")
