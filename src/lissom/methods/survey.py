@@ -41,9 +41,10 @@ _BUFFER = 2048
 _STEPS = 64
 _DAMPINGS = (1e-2, 1e-1, 1.0)
 _PROBES = (0.25, 0.5, 0.75)
+_JUDGED = 32  # samples that say what leaving costs at the outputs
 _LIMITS = ChildLimits(seconds=3600.0)
 _KIND = "pruning.survey"
-_FORMAT = 3
+_FORMAT = 4
 
 Pair: TypeAlias = tuple[Moments, Moments]
 
@@ -264,7 +265,8 @@ class _Outputs:
         save(model, path, metadata={})
         found: dict[str, list[Array]] = {name: [] for name in self._names}
         with opened(path, self._calibration) as session:
-            for inputs in islice(self._calibration.feeds(), HELD_OUT - 1, None, HELD_OUT):
+            last = HELD_OUT * _JUDGED
+            for inputs in islice(self._calibration.feeds(), HELD_OUT - 1, last, HELD_OUT):
                 for name, array in session.run(inputs, self._names).items():
                     found[name].append(array.astype(np.float64))
         return found

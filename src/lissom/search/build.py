@@ -19,7 +19,7 @@ from lissom.measure.observe import observe, shapes
 from lissom.methods.protocol import Context, Observe, Plan, Skip
 from lissom.methods.registry import create, load, values_of
 from lissom.recipe import Recipe, rebuild
-from lissom.runtime import registry
+from lissom.runtime import cores, registry
 from lissom.runtime.facts import Facts
 from lissom.runtime.target import Target
 from lissom.search.candidate import ORIGINAL, StepRecord
@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 KIND: Final = "candidate.build"
+_MOST_THREADS: Final = 8
 MODEL: Final = "model.onnx"
 DATA: Final = "model.onnx.data"
 SAME_ARITHMETIC: Final = frozenset(
@@ -229,12 +230,16 @@ def context(
 
 
 def calibration(opened: Opened) -> Calibration | None:
-    """The calibration part, for methods that stream through it; None without samples."""
+    """The calibration part, for methods that stream through it; None without samples.
+
+    With as many threads as there are cores: nothing is timed.
+    """
     samples = opened.samples
     if samples is None:
         return None
     part = samples.part("calibration")
-    return Calibration(samples=samples, part=part, target=registry.stated(Target()))
+    place = Target(threads=min(_MOST_THREADS, cores.physical()))
+    return Calibration(samples=samples, part=part, target=registry.stated(place))
 
 
 def observer(opened: Opened) -> Observe | None:
