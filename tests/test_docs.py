@@ -30,6 +30,7 @@ RUNNING = (
     "docs/how-to/add-a-method.md",
     "docs/reference/recipe.md",
     "docs/explanation/channel-groups.md",
+    "docs/explanation/pruning.md",
 )
 
 
