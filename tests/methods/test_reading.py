@@ -132,6 +132,8 @@ OTHERS = {
         ("Gemm", "x w b", "a"),
         ("Gemm", "a v b", "y"),
     ),
+    "nothing to read": net([5, 0], {"w": normal(0, 4)}, ("MatMul", "x w", "y")),
+    "nothing to give": net([5, 3], {"w": normal(3, 0)}, ("MatMul", "x w", "y")),
     "a weight that is an output": net(
         [5, 3], {"w": normal(3, 4)}, ("MatMul", "x w", "y"), more=("w",)
     ),

@@ -31,7 +31,7 @@ def least_squares(x, y):
     return solved[:-1].T, solved[-1], ((wide @ solved - y) ** 2).sum() / len(x)
 
 
-def same(one, other):
+def check_same(one, other):
     assert one.rows == other.rows
     for name in ("x", "xx", "y", "yx", "yy"):
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-9, atol=1e-9)
@@ -59,9 +59,9 @@ def test_sums_do_not_depend_on_how_rows_come(seed, cut, columns):
     whole = moments_of(x, y)
     streamed = moments_of(x[:cut], y[:cut])
     streamed.add(x[cut:], y[cut:])
-    same(streamed, whole)
-    same(moments_of(x[:cut], y[:cut]).joined(moments_of(x[cut:], y[cut:])), whole)
-    same(whole.of_columns(np.asarray(columns)), moments_of(x[:, columns], y))
+    check_same(streamed, whole)
+    check_same(moments_of(x[:cut], y[:cut]).joined(moments_of(x[cut:], y[cut:])), whole)
+    check_same(whole.of_columns(np.asarray(columns)), moments_of(x[:, columns], y))
 
 
 def test_float32_rows_are_summed_in_float64():

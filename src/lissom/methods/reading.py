@@ -90,9 +90,9 @@ def _is_plain(model: Model, site: Site) -> bool:
 
 
 def _is_own(model: Model, site: Site) -> bool:
-    """Its input is computed; its weight and bias are float32, whole, and read by nothing else."""
+    """Its input is computed; its weight and bias are float32 and read by nothing else."""
     weights = model.weights
-    if site.input in weights or weights[site.weight].dtype != "float32":
+    if site.input in weights or weights[site.weight].dtype != "float32" or 0 in site.shape:
         return False
     if site.bias is None:
         inputs = model.node(site.node).inputs
