@@ -28,7 +28,7 @@ def test_one_of_two_that_are_the_same_leaves_for_nothing(tmp_path):
     assert layers.distance(MODEL, fixed) < 1e-5
     for other in (Magnitude, Energy):
         repaired = other(**HOW).plan(MODEL, context)
-        assert layers.distance(MODEL, edited(MODEL, repaired.edits, store)) > 0.005
+        assert layers.distance(MODEL, edited(MODEL, repaired.edits, store)) > 1e-3
 
 
 def test_the_other_one_is_then_the_last_to_leave(tmp_path):
