@@ -44,7 +44,7 @@ _PROBES = (0.25, 0.5, 0.75)
 _JUDGED = 32  # samples that say what leaving costs at the outputs
 _LIMITS = ChildLimits(seconds=3600.0)
 _KIND = "pruning.survey"
-_FORMAT = 4
+_FORMAT = 5
 
 Pair: TypeAlias = tuple[Moments, Moments]
 
@@ -255,7 +255,10 @@ class _Outputs:
         total = 0.0
         for name, theirs in self._run(model).items():
             ours = self._answers[name]
-            spread = sum(float(one.var()) * one.size for one in ours) or 1.0
+            if not ours:
+                continue  # too few samples to hold any out
+            flat = np.concatenate([one.ravel() for one in ours])
+            spread = float(flat.var()) * flat.size or 1.0
             pairs = zip(ours, theirs, strict=True)
             total += sum(float(((one - other) ** 2).sum()) for one, other in pairs) / spread
         return total
