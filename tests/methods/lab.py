@@ -63,7 +63,8 @@ def context(model: Model, store: Store, feeds: Feeds | None = None, **changes: A
     """A context for a model; `facts` in changes are fields of the facts to replace."""
     facts = replace(FACTS, **changes.pop("facts", {}))
     if feeds is not None:
-        changes.setdefault("calibration", calibration(model, store, feeds))
+        if "calibration" not in changes:  # samples that no file may hold are refused there
+            changes["calibration"] = calibration(model, store, feeds)
         changes.setdefault("shapes", lambda other: shapes(other, feeds[0], Target(), store))
     return Context(
         original=model,
