@@ -20,7 +20,7 @@ def descriptions(count: int) -> list[tuple[str, str]]:
     """Pairs of a short and a long description, of `count` different packages.
 
     Raises:
-        RuntimeError: the package lists hold fewer (run `apt-get update`).
+        RuntimeError: the package lists hold fewer.
     """
     listing = _apt("dumpavail")
     names = sorted(set(re.findall(r"^Package: (\S+)$", listing, re.MULTILINE)))
@@ -42,7 +42,8 @@ def descriptions(count: int) -> list[tuple[str, str]]:
                 pairs.append((short, long))
         if len(pairs) >= count:
             return pairs[:count]
-    raise RuntimeError(f"{len(pairs)} descriptions instead of {count}: run apt-get update")
+    update = "apt-get update -o Acquire::Languages=en"
+    raise RuntimeError(f"{len(pairs)} descriptions instead of {count}: run {update}")
 
 
 def _apt(*order: str) -> str:
