@@ -145,6 +145,7 @@ def inspect(
     samples: Any = None,
     *,
     groups: bool = False,
+    sensitivity: bool = False,
     target: Target | None = None,
     store: Path | None = None,
 ) -> Inspection:
@@ -154,6 +155,7 @@ def inspect(
         model: an ONNX file.
         samples: see `compress`; None uses generated inputs.
         groups: find the channel groups, too: what may be removed together.
+        sensitivity: measure what each operator costs and saves on integers; needs samples.
         target: runtime, threads and batch; None takes what the result beside the model says.
         store: where results are remembered; None takes the user's cache folder.
 
@@ -161,7 +163,8 @@ def inspect(
         InputError: the model or the samples cannot be used.
     """
     path = Path(model)
-    return inspect_model(opened_at(path, samples, meant_for(path, target), store), groups=groups)
+    opened = opened_at(path, samples, meant_for(path, target), store)
+    return inspect_model(opened, groups=groups, sensitivity=sensitivity)
 
 
 def measure(

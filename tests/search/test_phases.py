@@ -11,9 +11,11 @@ from lissom.runtime.target import Target
 from lissom.search.candidate import Candidate
 from lissom.search.job import Job
 from lissom.search.limits import Limits
+from lissom.search.mixed import Mixing
 from lissom.search.phases import MOST, Later, planned
 from lissom.search.places import Places
 from lissom.search.proposals import Proposal
+from lissom.search.result import NotTried
 from tests.search.made import candidate, original
 from tests.search.test_proposals import FACTS
 from tests.search.trial import Trial, recipe
@@ -80,6 +82,12 @@ def test_the_users_own_recipe_is_made_for_every_runtime(trial: Trial) -> None:
         planned(replace(trial.job(), recipe=Recipe(name="original")), KNOWN)
 
 
+@pytest.fixture(autouse=True)
+def unmixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is mixed: that is measured, and has tests of its own."""
+    monkeypatch.setattr(Mixing, "rounds", lambda _: iter(()))
+
+
 def later(job: Job, *found: Candidate) -> Later:
     """The phases after these candidates were made from the plan's proposals."""
     made = {one.name: one for one in planned(job, KNOWN).tried}
@@ -144,3 +152,19 @@ def test_a_latency_limit_stops_nobody_from_trying_threads(trial: Trial) -> None:
     job = job_in(trial, places, Limits(max_latency_ms=0.5, max_drop=0.01))
     after = later(job, candidate("static-mse", speed=(2.0, 1.98, 2.02)))
     assert names(list(after.phases())[1]) == ["original@2-threads", "static-mse@2-threads"]
+
+
+def test_mixing_comes_first_and_one_by_one(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    two = [Proposal(title="", recipe=recipe(f"mixed-{n}", "quantize.static")) for n in (1, 2)]
+    monkeypatch.setattr(Mixing, "rounds", lambda self: iter(two if self.place is None else []))
+    found = [names(phase) for phase in later(job_in(trial)).phases()]
+    assert found[:2] == [["mixed-1"], ["mixed-2"]]
+
+
+def test_nothing_is_mixed_when_time_is_up(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Mixing, "rounds", lambda _: pytest.fail("there is no time"))
+    told: list[NotTried] = []
+    after = replace(later(job_in(trial)), fits=lambda: False, left_out=told.append)
+    assert [names(phase) for phase in after.phases()] == [[]]
+    assert {one.name for one in told} == {"mixed", "mixed@openvino"}
+    assert "time budget" in told[0].reason

@@ -34,6 +34,13 @@ def inspect(
         bool,
         typer.Option("--groups", help="Show channel groups: what may be removed together."),
     ] = False,
+    sensitivity: Annotated[
+        bool,
+        typer.Option(
+            "--sensitivity",
+            help="Show what each operator costs and saves as 8-bit integers (needs --data).",
+        ),
+    ] = False,
     target: OwnTarget = None,
     threads: OwnThreads = None,
     batch: OwnBatch = None,
@@ -49,6 +56,7 @@ def inspect(
             model,
             samples(data, None, preprocessing),
             groups=groups,
+            sensitivity=sensitivity,
             target=asked_target(target, threads, batch),
             store=store,
         )

@@ -11,7 +11,7 @@ from lissom.measure.latency import Latency
 from lissom.measure.load import Load
 from lissom.measure.noise import disturbances
 from lissom.measure.quality import Quality
-from lissom.report import groups, roofs, wording
+from lissom.report import groups, harms, roofs, wording
 from lissom.runtime.target import Target
 from lissom.search.comparison import Comparison, Measured
 from lissom.search.inspection import Inspection
@@ -59,6 +59,9 @@ def inspection_lines(found: Inspection) -> list[str]:
         lines.append(f"  and {len(found.sites) - MOST_SITES} more (--json lists all)")
     if found.groups is not None:
         lines += ["", *groups.group_lines(found.groups)]
+    if found.sensitivity is not None:
+        lines += ["", *harms.head_lines(found.sensitivity)]
+        lines += columns(harms.HEAD, harms.rows(found.sensitivity), left=2)
     lines += ["", *times(found), *roofs_of(found)]
     lines += [f"loading: {step}" for step in found.history]
     return [*lines, *(f"note: {note}" for note in found.notes)]

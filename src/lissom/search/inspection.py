@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lissom.errors import ChildFailed, MeasurementError, ModelError
+from lissom.errors import ChildFailed, MeasurementError, MethodError, ModelError
 from lissom.graph.channels.groups import channels
 from lissom.graph.cost import Work
 from lissom.graph.model import Model, Port
@@ -13,13 +13,20 @@ from lissom.graph.site import sites
 from lissom.measure.ceilings import Ceilings
 from lissom.measure.observe import shapes
 from lissom.measure.profile import NodeTime
+from lissom.recipe import Step
+from lissom.runtime import registry
+from lissom.search.build import context
 from lissom.search.candidate import OperatorTime
 from lissom.search.explain import by_operator
 from lissom.search.grouping import Grouping, grouping
 from lissom.search.job import Opened
+from lissom.search.mixed import integer_formats
 from lissom.search.promise import Basis
+from lissom.search.proposals import FUSABLE
 from lissom.search.record import operator_to_json
 from lissom.search.roofs import Standing, standings
+from lissom.search.sensitivity import Sensitivity
+from lissom.search.sensitivity import sensitivity as measured
 
 __all__ = ["Inspection", "OperatorShare", "SiteShare", "inspect_model"]
 
@@ -42,6 +49,15 @@ class OperatorShare:
     macs: int | None
     weight_bytes: int
 
+    def to_json(self) -> dict[str, Any]:
+        """Write as JSON values."""
+        return {
+            "op_type": self.op_type,
+            "count": self.count,
+            "macs": self.macs,
+            "weight_bytes": self.weight_bytes,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteShare:
@@ -62,6 +78,17 @@ class SiteShare:
     macs: int | None
     weight_bytes: int
     standing: Standing | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Write as JSON values."""
+        return {
+            "name": self.name,
+            "op_type": self.op_type,
+            "shape": list(self.shape),
+            "macs": self.macs,
+            "weight_bytes": self.weight_bytes,
+            "standing": None if self.standing is None else self.standing.to_json(),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +117,7 @@ class Inspection:
         history: what loading did to the model.
         notes: what loading could not do, and what could not be measured.
         groups: channel groups, where they were asked for and could be had.
+        sensitivity: what each operator costs and saves on integers, likewise.
     """
 
     file_name: str
@@ -113,6 +141,7 @@ class Inspection:
     history: tuple[str, ...]
     notes: tuple[str, ...]
     groups: Grouping | None = None
+    sensitivity: Sensitivity | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Write as JSON values."""
@@ -128,26 +157,8 @@ class Inspection:
             "parameters": self.parameters,
             "macs": self.macs,
             "already_quantized": self.already_quantized,
-            "operators": [
-                {
-                    "op_type": one.op_type,
-                    "count": one.count,
-                    "macs": one.macs,
-                    "weight_bytes": one.weight_bytes,
-                }
-                for one in self.operators
-            ],
-            "sites": [
-                {
-                    "name": one.name,
-                    "op_type": one.op_type,
-                    "shape": list(one.shape),
-                    "macs": one.macs,
-                    "weight_bytes": one.weight_bytes,
-                    "standing": None if one.standing is None else one.standing.to_json(),
-                }
-                for one in self.sites
-            ],
+            "operators": [one.to_json() for one in self.operators],
+            "sites": [one.to_json() for one in self.sites],
             "times": [operator_to_json(one) for one in self.times],
             "total_ms": self.total_ms,
             "ceilings": None if self.ceilings is None else self.ceilings.to_json(),
@@ -156,15 +167,17 @@ class Inspection:
             "history": list(self.history),
             "notes": list(self.notes),
             "groups": None if self.groups is None else self.groups.to_json(),
+            "sensitivity": None if self.sensitivity is None else self.sensitivity.to_json(),
         }
 
 
-def inspect_model(opened: Opened, *, groups: bool = False) -> Inspection:
+def inspect_model(opened: Opened, *, groups: bool = False, sensitivity: bool = False) -> Inspection:
     """Look at an opened model: count on one feed, and let the runtime profile it.
 
     Args:
         opened: the model.
         groups: find its channel groups, too.
+        sensitivity: measure what each operator costs and saves on integers, too.
     """
     model, notes = opened.model, list(opened.notes) + list(opened.model.notes)
     basis = Basis(opened=opened)
@@ -197,9 +210,30 @@ def inspect_model(opened: Opened, *, groups: bool = False) -> Inspection:
         feed=tuple((name, array.shape) for name, array in opened.feed.items()),
         generated=opened.samples is None,
         history=model.history,
-        notes=tuple(notes),
         groups=found,
+        sensitivity=sensitive(opened, notes) if sensitivity else None,
+        notes=tuple(notes),
     )
+
+
+def sensitive(opened: Opened, notes: list[str]) -> Sensitivity | None:
+    """What each operator costs and saves on integers; None, with a note, where it cannot be had."""
+    model, target = opened.model, opened.target
+    facts = registry.load(target.runtime).facts(opened.store)
+    kinds = {node.op_type for node in model.nodes}
+    before = (Step(method="optimize.fusion"),) if kinds & FUSABLE else ()
+    static = Step(method="quantize.static", parameters={"ranges": "mse"})
+    try:
+        return measured(
+            opened,
+            context(opened, facts, target=target, seed=0),
+            before,
+            integer_formats(model, facts, static),
+            both=True,
+        )
+    except (ChildFailed, MeasurementError, MethodError) as error:
+        notes.append(f"Sensitivity could not be measured: {error}")
+        return None
 
 
 def grouped(opened: Opened, notes: list[str]) -> Grouping | None:

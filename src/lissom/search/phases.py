@@ -6,7 +6,7 @@ is worth differs from runtime to runtime, so a recipe is made anew for each. Nar
 more threads change nothing in a file; they are tried afterwards, for the best found so far only.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Final
@@ -18,6 +18,7 @@ from lissom.runtime.target import Target
 from lissom.search.candidate import ORIGINAL, Candidate
 from lissom.search.front import front, misses, order_speed
 from lissom.search.job import Job
+from lissom.search.mixed import Mixing
 from lissom.search.places import Place, Places
 from lissom.search.proposals import Proposal, Proposals, proposals
 from lissom.search.result import NotTried
@@ -138,6 +139,9 @@ class Later:
         original: the user's model, measured.
         tried: the candidates so far; the run adds to it between two phases.
         made: the proposal that each candidate was made from, by its name; the run adds to it.
+        left_out: told of what is not tried, and why.
+        fits: whether there is time for one more candidate.
+        told: called with a line of progress.
     """
 
     job: Job
@@ -145,12 +149,36 @@ class Later:
     original: Candidate
     tried: Sequence[Candidate]
     made: Mapping[str, Proposal] = field(default_factory=dict)
+    left_out: Callable[[NotTried], None] = lambda _: None
+    fits: Callable[[], bool] = lambda: True
+    told: Callable[[str], None] = lambda _: None
 
     def phases(self) -> Iterator[tuple[Proposal, ...]]:
         """What to try next, once what was answered before is measured."""
         places = self.job.places or Places(first=self.job.opened.target)
+        for base in places.runtimes:
+            yield from self.mixed(base)
         yield tuple(self.narrower(places))
         yield from self.threaded(places)
+
+    def mixed(self, base: Place) -> Iterator[tuple[Proposal, ...]]:
+        """Operators in different number formats, one choice after another."""
+        if self.job.recipe is not None or self.job.opened.model.already_quantized:
+            return
+        mixing = Mixing(
+            job=self.job,
+            facts=self.facts[base.target.runtime],
+            place=base if base.label else None,
+            tried=self.tried,
+            made=self.made,
+            left_out=self.left_out,
+            told=self.told,
+        )
+        if not self.fits():
+            mixing.refuse("the time budget would have ended before it was finished")
+            return
+        for proposal in mixing.rounds():
+            yield (proposal,)
 
     def narrower(self, places: Places) -> Iterator[Proposal]:
         """The best of each runtime in its narrower arithmetic."""

@@ -18,7 +18,7 @@ from lissom.search.limits import Goal
 from lissom.search.places import Place
 from lissom.search.result import NotTried
 
-__all__ = ["Proposal", "Proposals", "proposals"]
+__all__ = ["FUSABLE", "Proposal", "Proposals", "proposals"]
 
 FUSABLE: Final = frozenset({"Erf", "LayerNormalization"})
 """Operators that begin or end one of our own fusions."""

@@ -89,6 +89,19 @@ class Run:
             self.attempt(proposal)
             self.write(publish)
 
+    def later(self) -> Later:
+        """The phases that look at what was found before them."""
+        return Later(
+            job=self.job,
+            facts=self.facts,
+            original=self.original,
+            tried=self.tried,
+            made=self.origins,
+            left_out=self.left_out.append,
+            fits=self.watch.fits,
+            told=lambda _: self.watch.tell("build"),
+        )
+
     def attempt(self, proposal: Proposal) -> None:
         """Build and measure one recipe; whatever becomes of it is kept."""
         name = proposal.name
@@ -302,8 +315,7 @@ def run(
     )
     this.write(publish)
     this.try_all(proposals.tried, publish)
-    later = Later(job=job, facts=facts, original=this.original, tried=this.tried, made=this.origins)
-    for more in later.phases():
+    for more in this.later().phases():
         watch.total += len(more)
         this.try_all(more, publish)
     this.certify()

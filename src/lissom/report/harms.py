@@ -1,0 +1,42 @@
+"""Sensitivity as plain lines: what operators cost in quality on integers, and save in time."""
+
+from typing import Final
+
+from lissom.report import wording
+from lissom.search.sensitivity import Sensitivity
+
+__all__ = ["HEAD", "MOST_ROWS", "head_lines", "rows"]
+
+HEAD: Final = ("operator", "format", "error alone", "of all but it", "float", "so")
+MOST_ROWS: Final = 60
+
+
+def head_lines(found: Sensitivity) -> list[str]:
+    """What the table says, and the error of each whole format."""
+    lines = [
+        "sensitivity: the error at the outputs, as a share of their variance, with one operator on",
+        "integers and with all but it; its time in float and so. The most harmful come first.",
+    ]
+    for name, error in found.whole.items():
+        lines.append(f"  all operators in {name}: {_error(error)}")
+    return lines
+
+
+def rows(found: Sensitivity) -> list[tuple[str, ...]]:
+    """One row for each operator and format, the most harmful first."""
+    order = sorted(found.harms, key=lambda one: -(one.alone or 0.0))
+    return [
+        (
+            one.operator,
+            one.format,
+            _error(one.alone),
+            _error(one.others),
+            wording.milliseconds(found.float_ms.get(one.operator)),
+            wording.milliseconds(one.milliseconds),
+        )
+        for one in order[:MOST_ROWS]
+    ]
+
+
+def _error(value: float | None) -> str:
+    return "refused" if value is None else f"{value:.2e}"
