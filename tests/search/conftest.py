@@ -6,6 +6,7 @@ import pytest
 
 from lissom.measure import pinning
 from lissom.search import assess, run
+from lissom.search.mixed import Mixing
 from tests.search.trial import Trial, trial_in
 
 
@@ -23,3 +24,9 @@ def brief() -> Iterator[None]:
         for each in (pinning, run):
             patch.setattr(each, "FIRST_SECONDS", 0.0)
         yield
+
+
+@pytest.fixture
+def unmixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is mixed: that is measured, and has tests of its own."""
+    monkeypatch.setattr(Mixing, "rounds", lambda _: iter(()))

@@ -20,6 +20,8 @@ from tests.search.made import candidate, original
 from tests.search.test_proposals import FACTS
 from tests.search.trial import Trial, recipe
 
+pytestmark = pytest.mark.usefixtures("unmixed")
+
 BF16 = (("bf16", (("INFERENCE_PRECISION_HINT", "bf16"),)),)
 KNOWN: dict[str, Facts] = {"onnxruntime": FACTS, "openvino": replace(FACTS, precisions=BF16)}
 BOTH = Places(first=Target(), others=(Target(runtime="openvino"),))
@@ -80,12 +82,6 @@ def test_the_users_own_recipe_is_made_for_every_runtime(trial: Trial) -> None:
     assert names(found.tried)[2:] == ["mine", "mine@openvino"]
     with pytest.raises(RecipeError, match="cannot be called"):
         planned(replace(trial.job(), recipe=Recipe(name="original")), KNOWN)
-
-
-@pytest.fixture(autouse=True)
-def unmixed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is mixed: that is measured, and has tests of its own."""
-    monkeypatch.setattr(Mixing, "rounds", lambda _: iter(()))
 
 
 def later(job: Job, *found: Candidate) -> Later:
