@@ -134,13 +134,16 @@ def refit(
             )
 
     found = store.remember(_KIND, inputs, compute) if stages else {"fits": []}
-    edits = [
+    return Repair(edits=_edits(found["fits"]), errors=found.get("errors", {}))
+
+
+def _edits(fits: Sequence[Mapping[str, Json]]) -> tuple[ReplaceWeight, ...]:
+    return tuple(
         ReplaceWeight(
             weight=one["weight"], values=ArrayRef.from_json(one["values"]), bias_of=one["bias_of"]
         )
-        for one in found["fits"]
-    ]
-    return Repair(edits=tuple(edits), errors=found.get("errors", {}))
+        for one in fits
+    )
 
 
 def _cut_readers(original: Model, removal: RemoveChannels) -> list[str]:
