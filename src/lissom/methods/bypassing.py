@@ -32,7 +32,7 @@ __all__ = ["Chosen", "choose", "fittable", "followers"]
 
 _FITTED = 64  # samples that the next operators are fitted to before a block is judged
 _STAGES = 2  # of them: what reads the block, and what adds to what goes past it
-_WEIGHED = 24  # blocks that are judged; the others change what they are given more than these
+_WEIGHED = 16  # blocks that are judged; the others change what they are given more than these
 _COMPARED = 16  # samples that say how much a block changes what it is given
 _LIMITS = ChildLimits(seconds=3600.0)
 _FORMAT = 1
