@@ -34,6 +34,7 @@ _FITTED = 64  # samples that the next operators are fitted to before a block is 
 _STAGES = 2  # of them: what reads the block, and what adds to what goes past it
 _WEIGHED = 16  # blocks that are judged; the others change what they are given more than these
 _COMPARED = 16  # samples that say how much a block changes what it is given
+_LOST = 1.0  # an error that the mean of all answers has, too: nothing is left of them
 _LIMITS = ChildLimits(seconds=3600.0)
 _FORMAT = 1
 
@@ -62,7 +63,7 @@ def choose(
     calibration: Calibration,
     context: Context,
 ) -> list[Chosen]:
-    """Let blocks leave until enough is saved.
+    """Let blocks leave until enough is saved, or the next one would leave nothing of the answers.
 
     Args:
         model: the model.
@@ -91,6 +92,8 @@ def choose(
         now = found[-1].error if found else 0.0
         each = {key: (error - now) / left[key].macs for key, error in errors.items()}
         best = min(each, key=lambda key: (each[key], changes[key] / left[key].macs))
+        if errors[best] >= _LOST:
+            break
         costs.update(each)
         waiting.remove(best)
         found.append(Chosen(block=left[best], error=errors[best]))

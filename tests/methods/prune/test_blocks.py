@@ -90,6 +90,29 @@ def test_what_may_not_be_touched_or_saves_nothing_is_named(store):
     assert [s.reason for s in plan.skips] == ["it saves less than 1% of the arithmetic"]
 
 
+def test_a_network_is_no_block_of_itself(store):
+    model = layers.model([("MatMul", "x w", "a"), ("Add", "x a", "y")], {"w": np.eye(4)}, [1, 4])
+    plan = Blocks().plan(model, layers.context(model, store))
+    assert [s.reason for s in plan.skips] == ["it holds more than 50% of the arithmetic"]
+
+
+def test_what_would_leave_nothing_of_the_answers_stays(store):
+    # Each doubles and turns around; nothing behind the second could make it good.
+    nodes = [
+        ("MatMul", "x w", "a"),
+        ("Add", "x a", "y"),
+        ("MatMul", "y v", "b"),
+        ("Add", "y b", "z"),
+    ]
+    model = layers.model(nodes, {"w": -3 * np.eye(4), "v": -3 * np.eye(4)}, ["batch", 4])
+    plan = Blocks().plan(model, layers.context(model, store))
+    assert bypasses(plan) == ["y"]
+    scope = Scope(exclude=("a",))
+    plan = Blocks().plan(model, layers.context(model, store, scope=scope))
+    assert plan.edits == ()
+    assert "without any block nothing is left of the answers" in {s.reason for s in plan.skips}
+
+
 def test_no_samples_no_blocks(store):
     model = branches(0.1)
     shapes = layers.context(model, store).shapes

@@ -32,6 +32,7 @@ __all__ = ["Blocks"]
 
 _ID = "prune.blocks"
 _LEAST = 0.01  # of the arithmetic: what saves less is not worth its measurement
+_MOST = 0.5  # of the arithmetic: what holds more is the network itself
 
 
 @final
@@ -72,6 +73,9 @@ class Blocks:
         if not able:
             return _nothing(skips)
         chosen = choose(model, able, self.count, self.ratio * total, context.calibration, context)
+        if not chosen:
+            lost = "without any block nothing is left of the answers"
+            return _nothing([*skips, Skip(target="model", reason=lost)])
         removed = [one.block.edit for one in chosen]
         edits: tuple[Edit, ...] = tuple(removed)
         if self.repair:
@@ -103,6 +107,8 @@ def _able(
         reason = next(filter(None, refusals), None)
         if reason is None and block.macs < _LEAST * total:
             reason = f"it saves less than {_LEAST:.0%} of the arithmetic"
+        if reason is None and block.macs > _MOST * total:
+            reason = f"it holds more than {_MOST:.0%} of the arithmetic"
         if reason is None:
             able.append(block)
         else:
