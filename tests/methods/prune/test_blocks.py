@@ -113,6 +113,15 @@ def test_what_would_leave_nothing_of_the_answers_stays(store):
     assert "without any block nothing is left of the answers" in {s.reason for s in plan.skips}
 
 
+def test_too_few_samples_judge_nothing(store):
+    model = branches(0.1, 0.1)
+    context = lab.context(model, store, layers.inputs(model, count=4))
+    plan = Blocks().plan(model, context)
+    assert plan.edits == ()
+    (skip,) = plan.skips
+    assert skip.reason == "fewer than 5 samples: none can be held out to judge blocks by"
+
+
 def test_no_samples_no_blocks(store):
     model = branches(0.1)
     shapes = layers.context(model, store).shapes

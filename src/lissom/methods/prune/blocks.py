@@ -27,6 +27,7 @@ from lissom.methods.bypassing import choose, fittable, followers
 from lissom.methods.protocol import ALREADY, SETTINGS, Context, Need, Plan, Skip
 from lissom.methods.pruning import Repaired
 from lissom.methods.repair import refit
+from lissom.methods.survey import HELD_OUT
 
 __all__ = ["Blocks"]
 
@@ -67,6 +68,9 @@ class Blocks:
             return _nothing([Skip(target="model", reason=ALREADY)])
         if context.calibration is None:
             raise MethodError("calibration samples are needed, and none were given")
+        if context.calibration.count < HELD_OUT:
+            few = f"fewer than {HELD_OUT} samples: none can be held out to judge blocks by"
+            return _nothing([Skip(target="model", reason=few)])
         shapes = context.shapes_of(model)
         total = sum(macs(model, shapes).values())
         able, skips = _able(blocks(model, shapes), model, total, context)
