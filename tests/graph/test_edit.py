@@ -6,6 +6,7 @@ import pytest
 from lissom.errors import RecipeError
 from lissom.graph.cutting import Resizing, ScaleInput, SetInput, WeightCut
 from lissom.graph.edit import (
+    BypassNodes,
     Cast,
     EncodeWeight,
     InsertScale,
@@ -54,6 +55,7 @@ def every_kind(store):
         ReplaceWeight(weight="w", values=store.put_array(w)),
         ReplaceWeight(weight="b", values=store.put_array(w[:, 0]), bias_of="a"),
         InsertScale(value="x", consumers=("a",), scale=store.put_array(w[0])),
+        BypassNodes(input="x", output="y"),
     ]
 
 
@@ -75,6 +77,7 @@ def test_every_edit_has_a_line(store):
         "ReplaceWeight w",
         "ReplaceWeight b: bias of a",
         "InsertScale x: by [32]",
+        "BypassNodes y: x instead",
     ]
 
 

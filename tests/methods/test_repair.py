@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lissom.graph.channels.removal import removal
-from lissom.methods.repair import _stages, repair
+from lissom.methods.repair import repair, stages_of
 from lissom.store.store import Store
 from tests import tiny
 from tests.graph.edited import edited, model_of
@@ -121,10 +121,10 @@ def test_the_same_repair_is_computed_once_and_goes_through_json(store, monkeypat
     assert json.dumps(dict(first.errors))
 
 
-def test_stages_hold_what_does_not_read_each_other():
+def teststages_of_hold_what_does_not_read_each_other():
     model = model_of(tiny.transformer())
     names = [f"attention/{part}/MatMul" for part in "qkv"]
     rest = ["attention/out/MatMul", "ffn/up/MatMul", "ffn/down/MatMul"]
-    assert _stages(model, [*names, *rest]) == [names, *[[name] for name in rest]]
-    assert _stages(model, rest[1:]) == [[name] for name in rest[1:]]
-    assert _stages(model, []) == []
+    assert stages_of(model, [*names, *rest]) == [names, *[[name] for name in rest]]
+    assert stages_of(model, rest[1:]) == [[name] for name in rest[1:]]
+    assert stages_of(model, []) == []

@@ -25,6 +25,7 @@ from lissom.store.hashing import Json
 from lissom.store.refs import ArrayRef, FileRef
 
 __all__ = [
+    "BypassNodes",
     "Cast",
     "Edit",
     "EncodeWeight",
@@ -189,6 +190,21 @@ class InsertScale:
     scale: ArrayRef
 
 
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BypassNodes:
+    """Let an earlier value stand wherever a later one is read; what only gave the later one goes.
+
+    Attributes:
+        input: the value that stands in, of the same type and shape.
+        output: the value that is read no more; where it is an output of the model, it keeps its
+            name and gets the other's numbers.
+    """
+
+    input: str
+    output: str
+
+
 Edit: TypeAlias = (
     EncodeWeight
     | QuantizeActivation
@@ -198,6 +214,7 @@ Edit: TypeAlias = (
     | RemoveChannels
     | ReplaceWeight
     | InsertScale
+    | BypassNodes
 )
 
 
@@ -223,6 +240,8 @@ def describe(edit: Edit) -> str:
             return f"ReplaceWeight {weight}" + ("" if node is None else f": bias of {node}")
         case InsertScale(value=value, scale=scale):
             return f"InsertScale {value}: by {list(scale.shape)}"
+        case BypassNodes(input=stands_in, output=value):
+            return f"BypassNodes {value}: {stands_in} instead"
         case _ as never:
             assert_never(never)
 
@@ -277,6 +296,8 @@ def edit_to_json(edit: Edit) -> Json:
                 "consumers": list(edit.consumers),
                 "scale": edit.scale.to_json(),
             }
+        case BypassNodes():
+            fields = {"input": edit.input, "output": edit.output}
         case _ as never:
             assert_never(never)
     return {"edit": type(edit).__name__, **fields}
@@ -318,6 +339,8 @@ def edit_from_json(value: Mapping[str, Json]) -> Edit:
                 fields["consumers"] = tuple(fields["consumers"])
                 fields["scale"] = ArrayRef.from_json(fields["scale"])
                 return InsertScale(**fields)
+            case "BypassNodes":
+                return BypassNodes(**fields)
     except (KeyError, TypeError) as error:
         raise RecipeError(f"a stored {kind} edit cannot be read: {error}") from error
     raise RecipeError(f"a stored plan holds an edit of unknown kind {kind!r}")

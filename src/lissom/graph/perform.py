@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 
 from lissom.errors import BrokenPromise, MethodError
 from lissom.graph.edit import (
+    BypassNodes,
     Cast,
     Edit,
     EncodeWeight,
@@ -31,6 +32,7 @@ from lissom.graph.edit import (
 )
 from lissom.graph.model import Model, Port
 from lissom.graph.opset import raise_opset
+from lissom.graph.perform_bypass import bypass_nodes
 from lissom.graph.perform_cast import cast_nodes, cast_weight
 from lissom.graph.perform_draft import Draft
 from lissom.graph.perform_fusion import fuse_nodes
@@ -109,6 +111,8 @@ def _perform_all(  # noqa: C901 - one case for each kind of edit
                 fuse_nodes(draft, edit)
             case RemoveChannels():
                 remove_channels(draft, edit)
+            case BypassNodes():
+                bypass_nodes(draft, edit)
             case ReplaceWeight():
                 replace_weight(draft, edit, store)
             case InsertScale():
@@ -135,7 +139,7 @@ def _perform_all(  # noqa: C901 - one case for each kind of edit
 def _stage(edit: Edit) -> int:
     """Structure, then weights, then the values between them; nodes that become others come last."""
     match edit:
-        case ReplaceGraph() | RemoveChannels():
+        case ReplaceGraph() | RemoveChannels() | BypassNodes():
             return -1
         case FuseNodes() | ReplaceWeight() | InsertScale():
             return 0

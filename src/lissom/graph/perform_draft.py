@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import onnx_ir as ir
 
 from lissom.errors import BrokenPromise, MethodError
+from lissom.graph.describe import captured_names
 from lissom.graph.naming import fresh_name
 
 if TYPE_CHECKING:
@@ -192,6 +193,29 @@ class Draft:
         self.ir.graph.remove(helper, safe=True)
         self._helpers.discard(helper)
 
+    def add_before(self, place: ir.Node, node: ir.Node) -> None:
+        """Put a node of the network before another."""
+        self.ir.graph.insert_before(place, [node])
+        self.nodes[node.name or ""] = node
+        self.values.update({given.name or "": given for given in node.outputs})
+
+    def prune(self, node: ir.Node) -> None:
+        """Remove a node if nobody reads what it gives, and then what only it needed."""
+        waiting = [node]
+        while waiting:
+            one = waiting.pop()
+            if one.graph is not self.ir.graph or any(map(_is_used, one.outputs)):
+                continue
+            needed = [*one.inputs, *(self.values.get(name) for name in captured_names(one))]
+            _let_go(one)
+            self.ir.graph.remove(one, safe=True)
+            del self.nodes[one.name or ""]
+            for value in one.outputs:
+                if self.values.get(value.name or "") is value:
+                    del self.values[value.name or ""]
+            producers = (None if value is None else value.producer() for value in needed)
+            waiting += [producer for producer in producers if producer is not None]
+
     def rename(self, value: ir.Value, wanted: str) -> None:
         """Give a value another name; its old one may be used again."""
         value.name = self._fresh_value(wanted)
@@ -213,6 +237,15 @@ class Draft:
         name = fresh_name(wanted, self._value_names)
         self._value_names.add(name)
         return name
+
+
+def _let_go(node: ir.Node) -> None:
+    """Let the bodies of a node read nothing, so that it can leave."""
+    for attribute in node.attributes.values():
+        if attribute.type == ir.AttributeType.GRAPH:
+            for inner in ir.traversal.RecursiveGraphIterator(attribute.as_graph()):
+                for index in range(len(inner.inputs)):
+                    inner.replace_input_with(index, None)
 
 
 def _is_used(value: ir.Value) -> bool:

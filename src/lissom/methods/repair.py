@@ -14,6 +14,7 @@ deep neural networks", 2017, arXiv:1707.06168, section 3.1, here in sequence and
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -35,14 +36,14 @@ from lissom.store.hashing import Json
 from lissom.store.refs import ArrayRef
 from lissom.store.store import Store
 
-__all__ = ["Repair", "repair"]
+__all__ = ["Repair", "fitted", "refit", "repair", "stages_of", "sums_of"]
 
 ROWS = 64
 _BUFFER = 2048
 _HELD_OUT = 5  # every so many-th sample chooses the damping
 _LIMITS = ChildLimits(seconds=3600.0)
 _KIND = "pruning.repair"
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +74,41 @@ def repair(
         ChildFailed: the runtime crashed or did not come to an end.
         MeasurementError: the runtime refused a model or the samples.
     """
+    reduced = perform(original, [removal], context.store)
+    nodes, kept = _cut_readers(original, removal), _kept_rows(original, removal)
+    return refit(original, reduced, nodes, calibration, context, kept=kept)
+
+
+def refit(
+    original: Model,
+    reduced: Model,
+    nodes: Sequence[str],
+    calibration: Calibration,
+    context: Context,
+    *,
+    kept: Mapping[str, Sequence[int]] = MappingProxyType({}),
+) -> Repair:
+    """Fit operators of a reduced model to what they gave in the original.
+
+    Args:
+        original: before anything left.
+        reduced: after it.
+        nodes: the operators to fit, which both models have, in the graph's order.
+        calibration: samples to run both on.
+        context: for its store and progress.
+        kept: which outputs are left, of operators that lost some.
+
+    Raises:
+        ChildFailed: the runtime crashed or did not come to an end.
+        MeasurementError: the runtime refused a model or the samples.
+    """
     store = context.store
-    reduced = perform(original, [removal], store)
-    nodes = _cut_readers(original, removal)
-    stages = _stages(reduced, nodes)
+    stages = stages_of(reduced, nodes)
     inputs: Json = {
         "format": _FORMAT,
         "original": original.fingerprint,
         "reduced": reduced.fingerprint,
+        "nodes": list(nodes),
         "calibration": calibration.identity(),
     }
 
@@ -93,8 +121,8 @@ def repair(
                 "original": str(paths[0]),
                 "reduced": str(paths[1]),
                 "stages": stages,
-                "kept": _kept_rows(original, removal),
-                "sums": _sums(original, nodes, context.shapes_of(original)),
+                "kept": {node: list(rows) for node, rows in kept.items()},
+                "sums": sums_of(original, reduced, nodes, context.shapes_of(original)),
                 "calibration": calibration.to_json(),
             }
             total = sum(map(len, stages))
@@ -106,13 +134,16 @@ def repair(
             )
 
     found = store.remember(_KIND, inputs, compute) if stages else {"fits": []}
-    edits = [
+    return Repair(edits=_edits(found["fits"]), errors=found.get("errors", {}))
+
+
+def _edits(fits: Sequence[Mapping[str, Json]]) -> tuple[ReplaceWeight, ...]:
+    return tuple(
         ReplaceWeight(
             weight=one["weight"], values=ArrayRef.from_json(one["values"]), bias_of=one["bias_of"]
         )
-        for one in found["fits"]
-    ]
-    return Repair(edits=tuple(edits), errors=found.get("errors", {}))
+        for one in fits
+    )
 
 
 def _cut_readers(original: Model, removal: RemoveChannels) -> list[str]:
@@ -137,7 +168,7 @@ def _kept_rows(original: Model, removal: RemoveChannels) -> dict[str, list[int]]
     return found
 
 
-def _stages(model: Model, nodes: Sequence[str]) -> list[list[str]]:
+def stages_of(model: Model, nodes: Sequence[str]) -> list[list[str]]:
     """Operators that can be fitted together, since none reads what another gives."""
     behind: dict[str, frozenset[str]] = {}
     wanted, stages = set(nodes), list[list[str]]()
@@ -166,13 +197,40 @@ def repair_all(
     calibration: Mapping[str, Json],
 ) -> Json:
     """Child entry: fit stage by stage; answers where the new weights are stored."""
-    held = Calibration.from_json(calibration)
-    store = held.samples.store
     before, model = open_trusted(Path(original)), open_trusted(Path(reduced))
-    known = readings(before)
+    held = Calibration.from_json(calibration)
+    edits, errors = fitted(before, model, stages, sums, held, kept=kept)
+    fits: list[dict[str, Json]] = [
+        {"weight": one.weight, "values": one.values.to_json(), "bias_of": one.bias_of}
+        for one in edits
+    ]
+    return {"fits": fits, "errors": errors}
+
+
+def fitted(
+    original: Model,
+    reduced: Model,
+    stages: Sequence[Sequence[str]],
+    sums: Mapping[str, Sequence[str]],
+    held: Calibration,
+    *,
+    kept: Mapping[str, Sequence[int]] = MappingProxyType({}),
+) -> tuple[list[ReplaceWeight], dict[str, float]]:
+    """Fit stage by stage in this process; answers the edits, and what is left of each error.
+
+    Args:
+        original: the model whose outputs are the target.
+        reduced: the model to fit.
+        stages: its operators, as `stages_of` orders them.
+        sums: as `sums_of` answers.
+        held: samples to run both on.
+        kept: which outputs are left, of operators that lost some.
+    """
+    model, store = reduced, held.samples.store
+    known = readings(original)
     wanted = [known[node][1] for stage in stages for node in stage]
-    targets = _targets(before, wanted, {n: each[0] for n, each in sums.items()}, kept, held)
-    fits: list[dict[str, Json]] = []
+    targets = _targets(original, wanted, {n: each[0] for n, each in sums.items()}, kept, held)
+    every: list[ReplaceWeight] = []
     errors: dict[str, float] = {}
     for stage in stages:
         now = readings(model)
@@ -184,12 +242,9 @@ def repair_all(
             edits += own
             del targets[node]
         model = perform(model, edits, store)
-        fits += [
-            {"weight": one.weight, "values": one.values.to_json(), "bias_of": one.bias_of}
-            for one in edits
-        ]
+        every += edits
         report(len(errors))
-    return {"fits": fits, "errors": errors}
+    return every, errors
 
 
 def _refitted(
@@ -272,13 +327,21 @@ def _bias_behind(model: Model, site: Site) -> Array:
     return np.asarray(model.weight(name))
 
 
-def _sums(
-    model: Model, nodes: Sequence[str], shapes: Mapping[str, tuple[int, ...]]
+def sums_of(
+    model: Model, reduced: Model, nodes: Sequence[str], shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, list[str]]:
     """For operators whose output is added to another value of its shape: the sum, and that value.
 
-    Only where nothing else reads the output, whose bias may be added in between.
+    Only where nothing else reads the output, whose bias may be added in between. What it is added
+    to in the reduced model may have another name there.
+
+    Args:
+        model: the original.
+        reduced: the model that is fitted.
+        nodes: the operators.
+        shapes: the concrete shape of every value of the original that is no weight.
     """
+    left = set(reduced.node_names)
     known, outputs = readings(model), {port.name for port in model.outputs}
     found = {}
     for node in nodes:
@@ -292,8 +355,9 @@ def _sums(
             continue
         behind = model.node(readers[0])
         other = next((name for name in behind.inputs if name != value), "")
-        if shapes.get(other) == shapes[value] == shapes[behind.outputs[0]]:
-            found[node] = [behind.outputs[0], other]
+        if shapes.get(other) == shapes[value] == shapes[behind.outputs[0]] and behind.name in left:
+            place = list(behind.inputs).index(other)
+            found[node] = [behind.outputs[0], reduced.node(behind.name).inputs[place]]
     return found
 
 

@@ -33,7 +33,7 @@ from lissom.numerics.moments import Elimination, Moments, eliminate, fit
 from lissom.store.hashing import Json
 from lissom.store.store import Store
 
-__all__ = ["Seen", "Worth", "gathered", "survey"]
+__all__ = ["HELD_OUT", "Outputs", "Seen", "Worth", "gathered", "survey"]
 
 ROWS = 64
 HELD_OUT = 5  # every so many-th sample is not fitted to
@@ -174,7 +174,7 @@ def look(
         arrays[f"{node}/mean"] = one.x / max(one.rows, 1)
         arrays[f"{node}/second"] = np.diag(one.xx) / max(one.rows, 1)
         arrays[f"{node}/variance"] = np.asarray([one.variance])
-    judge = _Outputs(model, held, folder)
+    judge = Outputs(model, held, folder)
     for name, system in systems.items():
         columns = {node: [np.asarray(each) for each in own] for node, own in system}
         order = _eliminated(model, moments, columns).order
@@ -242,7 +242,7 @@ def _without(
     return edits
 
 
-class _Outputs:
+class Outputs:
     """What a model answers to some samples, and how far another is from it."""
 
     def __init__(self, model: Model, calibration: Calibration, folder: Path) -> None:
