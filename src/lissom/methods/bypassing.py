@@ -25,7 +25,7 @@ from lissom.measure.calibration import Calibration, fetched, opened
 from lissom.methods.protocol import Context
 from lissom.methods.reading import readings
 from lissom.methods.repair import fitted, stages_of, sums_of
-from lissom.methods.survey import HELD_OUT, Outputs
+from lissom.methods.survey import HELD_OUT, judged_by
 from lissom.store.hashing import Json
 
 __all__ = ["Chosen", "choose", "fittable", "followers"]
@@ -259,7 +259,7 @@ def weigh(
     store = held.samples.store
     model, folder = open_trusted(Path(path)), Path(path).parent
     sizes = {name: tuple(shape) for name, shape in shapes.items()}
-    judge, fitting = Outputs(model, held, folder), _fitting(held)
+    judge, fitting = judged_by(model, held, folder), _fitting(held)
     before = [edit_from_json(one) for one in gone]
     errors: list[float] = []
     cheapest = np.inf

@@ -5,7 +5,6 @@ Runs in a child process: covariances are large, what is answered is small.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,6 +19,7 @@ from lissom.graph.perform import perform
 from lissom.graph.save import save
 from lissom.isolate.child import ChildLimits, call, report
 from lissom.measure.calibration import Calibration, fetched, opened
+from lissom.measure.output_error import Outputs
 from lissom.methods.reading import (
     Array,
     Reading,
@@ -33,7 +33,7 @@ from lissom.numerics.moments import Elimination, Moments, eliminate, fit
 from lissom.store.hashing import Json
 from lissom.store.store import Store
 
-__all__ = ["HELD_OUT", "Outputs", "Seen", "Worth", "gathered", "survey"]
+__all__ = ["HELD_OUT", "Seen", "Worth", "gathered", "judged_by", "survey"]
 
 ROWS = 64
 HELD_OUT = 5  # every so many-th sample is not fitted to
@@ -174,7 +174,7 @@ def look(
         arrays[f"{node}/mean"] = one.x / max(one.rows, 1)
         arrays[f"{node}/second"] = np.diag(one.xx) / max(one.rows, 1)
         arrays[f"{node}/variance"] = np.asarray([one.variance])
-    judge = Outputs(model, held, folder)
+    judge = judged_by(model, held, folder)
     for name, system in systems.items():
         columns = {node: [np.asarray(each) for each in own] for node, own in system}
         order = _eliminated(model, moments, columns).order
@@ -242,37 +242,10 @@ def _without(
     return edits
 
 
-class Outputs:
-    """What a model answers to some samples, and how far another is from it."""
-
-    def __init__(self, model: Model, calibration: Calibration, folder: Path) -> None:
-        self._calibration, self._folder = calibration, folder
-        self._names = [port.name for port in model.outputs if port.dtype.startswith("float")]
-        self._answers = self._run(model)
-
-    def error(self, model: Model) -> float:
-        """The mean squared difference, as a share of the answers' variance, over all outputs."""
-        total = 0.0
-        for name, theirs in self._run(model).items():
-            ours = self._answers[name]
-            if not ours:
-                continue  # too few samples to hold any out
-            flat = np.concatenate([one.ravel() for one in ours])
-            spread = float(flat.var()) * flat.size or 1.0
-            pairs = zip(ours, theirs, strict=True)
-            total += sum(float(((one - other) ** 2).sum()) for one, other in pairs) / spread
-        return total
-
-    def _run(self, model: Model) -> dict[str, list[Array]]:
-        path = self._folder / "judged.onnx"
-        save(model, path, metadata={})
-        found: dict[str, list[Array]] = {name: [] for name in self._names}
-        with opened(path, self._calibration) as session:
-            last = HELD_OUT * _JUDGED
-            for inputs in islice(self._calibration.feeds(), HELD_OUT - 1, last, HELD_OUT):
-                for name, array in session.run(inputs, self._names).items():
-                    found[name].append(array.astype(np.float64))
-        return found
+def judged_by(model: Model, calibration: Calibration, folder: Path) -> Outputs:
+    """What says how far other models are from this one: on samples that nothing is fitted to."""
+    first = HELD_OUT - 1
+    return Outputs(model, calibration, folder, first=first, step=HELD_OUT, most=_JUDGED)
 
 
 def gathered(
