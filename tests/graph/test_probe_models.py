@@ -37,6 +37,26 @@ def test_products_are_valid(shape: tuple[int, ...], weight: tuple[int, ...], gro
         onnx.checker.check_model(dynamic)
 
 
+@pytest.mark.parametrize(
+    ("weight", "groups", "strides"),
+    [((6, 4, 3, 3), 1, [2, 2]), ((4, 1, 3, 3), 4, [1, 1])],
+)
+def test_a_convolution_stands_between_others(
+    weight: tuple[int, ...], groups: int, strides: list[int]
+) -> None:
+    settings = {"strides": strides, "pads": [1, 1, 1, 1]}
+    data, name = probe_models.convolution_between((1, 2, 6, 6), weight, groups, settings)
+    model = onnx.load_from_string(data)
+    onnx.checker.check_model(model, full_check=True)
+    before, own, after = [node for node in model.graph.node if node.op_type != "Identity"]
+    assert (own.name, own.input[0], own.output[0]) == (name, before.output[0], after.input[0])
+    sizes = {each.name: tuple(each.dims) for each in model.graph.initializer}
+    assert sizes[own.input[1]] == weight
+    found = ReferenceEvaluator(model).run(None, {"x": np.ones((1, 2, 6, 6), np.float32)})[0]
+    assert found.shape == (1, weight[0], 1, 1)
+    assert np.isfinite(found).all()
+
+
 def test_the_saturating_product_is_exact_by_definition() -> None:
     data, feeds, exact = probe_models.saturating_product()
     found = ReferenceEvaluator(onnx.load_from_string(data)).run(None, feeds)[0]

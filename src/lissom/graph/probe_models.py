@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OPERATORS",
+    "convolution_between",
     "dynamic_product",
     "float_product",
     "float_residual_norm",
@@ -174,6 +175,32 @@ def float_product(
     if dtype == "float16":
         graph.node("Cast", ["out"], ["wide"], to=TensorProto.FLOAT)
     return graph.bytes({"x": shape}, ["wide" if dtype == "float16" else "out"])
+
+
+def convolution_between(
+    shape: Sequence[int], weight: Sequence[int], groups: int, settings: Mapping[str, Any]
+) -> tuple[bytes, str]:
+    """A convolution as it stands in a network: behind another one, and before a pooling.
+
+    So its input and output are laid out as the runtime likes them, and changing the layout for it
+    is work that is seen. A pointwise convolution makes its input from `shape`.
+
+    Args:
+        shape: of `x`.
+        weight: of the convolution [out, in / groups, *kernel].
+        groups: of the convolution.
+        settings: its other attributes.
+
+    Returns:
+        The model, and the name of the convolution's node.
+    """
+    graph, inputs = _Graph("uint8"), weight[1] * groups
+    before = (inputs, shape[1], *(1 for _ in shape[2:]))
+    graph.node("Conv", ["x", graph.constant("before", _repeated(before))], ["between"])
+    given = ["between", graph.constant("w", _repeated(weight))]
+    graph.node("Conv", given, ["out"], group=groups, **settings)
+    graph.node("GlobalAveragePool", ["out"], ["pooled"])
+    return graph.bytes({"x": shape}, ["pooled"]), "Conv_1"
 
 
 def dynamic_product(shape: Sequence[int], weight: Sequence[int]) -> bytes:
@@ -339,6 +366,11 @@ class _Graph:
 def _same(weight: Sequence[int]) -> list[int]:
     """Pads that keep the size of an image under a kernel of odd sides."""
     return [side // 2 for side in weight[2:]] * 2
+
+
+def _repeated(shape: Sequence[int]) -> np.ndarray:
+    """Some random values again and again, where drawing them all would take longer than a run."""
+    return np.resize(_random((4096,)), tuple(shape)) * np.float32(_SCALE)
 
 
 def _random(shape: Sequence[int]) -> np.ndarray:

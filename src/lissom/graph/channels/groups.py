@@ -95,6 +95,11 @@ class ChannelGroup:
         """How many units there are."""
         return len(self.roots)
 
+    @property
+    def channels(self) -> int:
+        """How many channels a unit is, in the weight where it has fewest."""
+        return min(len(member.indices[0]) for member in self.members)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
