@@ -1,13 +1,14 @@
-"""How much leaves where, by hand: two groups whose widths multiply."""
+"""How much leaves where, by hand: two groups whose widths multiply, and times with steps."""
+
+import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lissom.graph.channels.groups import ChannelGroup, Member
-from lissom.graph.cost import macs
-from lissom.methods.allocation import Share, allocate, left_of, shares, step_of, uniform
-from lissom.store.store import Store
-from tests.methods import layers
+from lissom.methods.allocation import Share, allocate, left_of, multiples, step_of, uniform
 
 
 def group(name, units, each=1):
@@ -19,14 +20,16 @@ def group(name, units, each=1):
     )
 
 
-A, B = group("a", 4), group("b", 4)
+def share(whole, *axes):
+    """An operator that takes less in proportion to what is left of its axes."""
+    return Share(cost=lambda left: whole * np.prod(left), axes=axes)
+
+
+A, B = (("a", 0.25),), (("b", 0.25),)
 # Three layers of 16 between the input, a, b and the output.
-WORK = [
-    Share(work=16.0, axes=((("a", 0.25),), ())),
-    Share(work=16.0, axes=((("b", 0.25),), (("a", 0.25),))),
-    Share(work=16.0, axes=((), (("b", 0.25),))),
-]
+WORK = [share(16.0, A, ()), share(16.0, B, A), share(16.0, (), B)]
 COSTS = {"a": np.asarray([1.0, 2.0, 3.0]), "b": np.asarray([10.0, 20.0, 30.0])}
+EACH = {"a": [1, 2, 3], "b": [1, 2, 3]}
 
 
 def test_the_work_between_two_groups_is_a_product():
@@ -36,8 +39,9 @@ def test_the_work_between_two_groups_is_a_product():
 
 
 def test_two_groups_on_one_axis_add_up():
-    share = Share(work=8.0, axes=((("a", 0.125), ("b", 0.125)), ()))
-    assert left_of([share], {"a": 1, "b": 2}) == 5
+    one = share(8.0, (("a", 0.125), ("b", 0.125)), ())
+    assert left_of([one], {"a": 1, "b": 2}) == 5
+    assert one.groups == {"a", "b"}
 
 
 @pytest.mark.parametrize(
@@ -50,30 +54,86 @@ def test_two_groups_on_one_axis_add_up():
     ],
 )
 def test_what_costs_least_for_what_it_saves_leaves_first(ratio, expected):
-    assert allocate([A, B], COSTS, WORK, ratio=ratio, grid=1) == expected
+    assert allocate(COSTS, WORK, EACH, ratio=ratio) == expected
 
 
 def test_a_group_that_costs_little_more_but_saves_much_more_leaves_first():
-    heavy = [*WORK, Share(work=1600.0, axes=((("b", 0.25),), ()))]
-    assert allocate([A, B], COSTS, heavy, ratio=0.2, grid=1) == {"a": 0, "b": 1}
+    heavy = [*WORK, share(1600.0, B)]
+    assert allocate(COSTS, heavy, EACH, ratio=0.2) == {"a": 0, "b": 1}
 
 
 def test_costs_that_fall_by_chance_are_free_not_a_gain():
     odd = {"a": np.asarray([5.0, 1.0, 9.0]), "b": np.asarray([5.0, 10.0, 15.0])}
-    found = allocate([A, B], odd, WORK, ratio=0.3, grid=1)
+    found = allocate(odd, WORK, EACH, ratio=0.3)
     assert left_of(WORK, found) <= 0.7 * 48
     assert found["a"] >= 2
+
+
+def blocks(whole, size, axis):
+    """An operator that computes so many units at once."""
+    return Share(cost=lambda left: whole * np.ceil(4 * left[0] / size) * size / 4, axes=(axis,))
+
+
+def test_a_step_that_saves_nothing_is_crossed_when_the_next_one_does():
+    # One unit less of a is as slow as before, two less take half: b is dearer than both.
+    work = [blocks(16.0, 2, A), share(4.0, B)]
+    assert allocate(COSTS, work, EACH, ratio=0.3) == {"a": 2, "b": 0}
+    assert allocate(COSTS, work, EACH, ratio=0.42) == {"a": 2, "b": 1}
+
+
+def test_a_width_that_is_no_faster_than_a_wider_one_is_never_taken():
+    # Three less are slower than two less.
+    slow = Share(cost=lambda left: {4: 16, 3: 12, 2: 8, 1: 10}[round(4 * left[0])], axes=(A,))
+    assert allocate(COSTS, [slow], {"a": [1, 2, 3]}, ratio=0.99) == {"a": 2}
+
+
+def test_what_the_goal_does_not_need_is_given_back():
+    # The best step saves 12 for an error of 3; only then b gives 10, which is enough alone.
+    costs = {"a": np.asarray([9.0, 9.0, 3.0]), "b": np.asarray([100.0, 100.0, 4.5])}
+    work = [share(16.0, A), share(16.0, B)]
+    found = allocate(costs, work, {"a": [3], "b": [3]}, ratio=0.3)
+    assert found == {"a": 3, "b": 0}
+    steep = {"a": np.asarray([1.0, 2.0, 30.0]), "b": np.asarray([31.0, 32.0, 33.0])}
+    found = allocate(steep, [share(64.0, A), share(4.0, B)], EACH, ratio=0.2)
+    assert found == {"a": 1, "b": 0}
+
+
+@given(st.data())
+def test_the_goal_is_reached_and_nothing_can_be_given_back(data):
+    units = 4
+    numbers = st.floats(0.1, 10)
+    errors = st.lists(numbers, min_size=units - 1, max_size=units - 1)
+    costs = {name: np.cumsum(data.draw(errors)) for name in "ab"}
+    times = data.draw(st.lists(numbers, min_size=units, max_size=units))
+    own = Share(cost=lambda left: times[round(units * left[0]) - 1], axes=(A,))
+    work = [own, share(8.0, B, A)]
+    ratio = data.draw(st.floats(0.05, 0.9))
+    found = allocate(costs, work, EACH, ratio=ratio)
+    goal = (1 - ratio) * left_of(work, {})
+    every = [
+        dict(zip("ab", counts, strict=True)) for counts in itertools.product(range(4), repeat=2)
+    ]
+    if left_of(work, found) > goal + 1e-9:  # then no group could go further alone
+        assert all(
+            left_of(work, {**found, name: count}) >= left_of(work, found) - 1e-6
+            for name in "ab"
+            for count in range(found[name] + 1, 4)
+        )
+    reached = max(goal, left_of(work, found))
+    for one in every:
+        if sum(one[name] != found[name] for name in "ab") == 1 and all(
+            one[name] <= found[name] for name in "ab"
+        ):
+            assert left_of(work, one) > reached - 1e-9
 
 
 @pytest.mark.parametrize("ratio", [0.1, 0.4, 0.7, 0.85])
 def test_the_goal_is_reached_on_the_grid(ratio):
     wide = [group("a", 64), group("b", 40)]
     costs = {"a": np.linspace(0.1, 5, 63), "b": np.linspace(0.1, 9, 39) ** 2}
-    work = [
-        Share(work=640.0, axes=((("a", 1 / 64),), ())),
-        Share(work=2560.0, axes=((("b", 1 / 40),), (("a", 1 / 64),))),
-    ]
-    found = allocate(wide, costs, work, ratio=ratio, grid=16)
+    a, b = (("a", 1 / 64),), (("b", 1 / 40),)
+    work = [share(640.0, a, ()), share(2560.0, b, a)]
+    found = allocate(costs, work, {one.name: multiples(one, 16) for one in wide}, ratio=ratio)
     assert left_of(work, found) <= (1 - ratio) * 3200
     assert all((one.units - found[one.name]) % 16 == 0 for one in wide if found[one.name])
     assert all(found[one.name] < one.units for one in wide)
@@ -104,17 +164,8 @@ def test_steps_count_units_of_several_channels(units, each, grid, step):
     assert step_of(group("a", units, each), grid) == step
 
 
-def test_shares_of_a_model(tmp_path):
-    rng = np.random.default_rng(0)
-    sizes = [(4, 6), (3, 4), (2, 3)]
-    model = layers.chain(*[(rng.standard_normal(size), np.zeros(size[0])) for size in sizes])
-    context = layers.context(model, Store(tmp_path))
-    found = layers.found_in(model, context)
-    counted = macs(model, found.walk.shapes)
-    work = shares(model, found.groups, counted)
-    # Small products are bound by reading 4-byte weights: 3 operations a byte.
-    assert [one.work for one in work] == [6 * 4 * 12, 4 * 3 * 12, 3 * 2 * 12]
-    assert work[1].axes == ((("fc1", 1 / 3),), (("fc0", 1 / 4),))
-    assert left_of(work, {"fc0": 2, "fc1": 1}) == pytest.approx(12 * (6 * 2 + 2 * 2 + 2 * 2))
-    many = shares(model, found.groups, {**counted, "fc0": 10**6})
-    assert many[0].work == 10**6
+def test_multiples_leave_at_least_a_step():
+    assert multiples(group("a", 64), 16) == [16, 32, 48]
+    assert multiples(group("a", 40), 16) == [8, 24]
+    assert multiples(group("a", 1), 16) == []
+    assert multiples(group("a", 4), 1) == [1, 2, 3]

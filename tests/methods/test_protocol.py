@@ -58,3 +58,10 @@ def test_shapes_are_asked_for_or_missing(tmp_path):
     assert context.shapes_of(MODEL)["relu0.out"] == (2, 32)
     with pytest.raises(MethodError, match="cannot be"):
         replace(context, shapes=None).shapes_of(MODEL)
+
+
+def test_operators_are_timed_or_it_is_said_that_they_cannot_be(tmp_path):
+    context = lab.context(MODEL, Store(tmp_path), tables=lambda forms: {forms[0]: "a table"})
+    assert context.tables_of(["a form"]) == {"a form": "a table"}
+    with pytest.raises(MethodError, match="cannot be here"):
+        replace(context, tables=None).tables_of([])

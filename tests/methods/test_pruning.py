@@ -1,5 +1,6 @@
 """What all criteria share: views, rankings, how much leaves, and what is left alone and why."""
 
+import itertools
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from lissom.errors import MethodError
 from lissom.graph.edit import RemoveChannels
+from lissom.measure.widths import Table
 from lissom.methods.pruning import Amount, Ranking, View, prune
 from lissom.methods.scope import Scope
 from lissom.store.store import Store
@@ -86,6 +88,48 @@ def test_the_grid_is_kept(store):
         assert result.weight("fc0.w").shape[0] % 16 == 0
         assert result.weight("fc1.w").shape[0] % 16 == 0
         assert result.parameters < model.parameters
+
+
+def blocks_of_eight(forms):
+    """A runtime that computes eight channels at once, in and out."""
+
+    def table(form):
+        widths = [range(1, size + 1) for size in (form.inputs, form.outputs)]
+        times = tuple(tuple(float(-(-i // 8) * -(-o // 8)) for o in widths[1]) for i in widths[0])
+        return Table(inputs=tuple(widths[0]), outputs=tuple(widths[1]), microseconds=times)
+
+    return {form: table(form) for form in forms}
+
+
+def test_a_goal_in_time_leaves_widths_that_are_faster(store):
+    model = layers.redundant(hidden=48)
+    context = layers.context(model, store, tables=blocks_of_eight)
+    plan = pruned(model, context, allocation="global", goal="latency", grid=None, ratio=0.4)
+    result = edited(model, plan.edits, store)
+    left = [result.weight(f"fc{number}.w").shape[0] for number in (0, 1)]
+    assert all(width % 8 == 0 for width in left)
+    blocks = [-(-width // 8) for width in (12, *left, 4)]
+    spent = sum(one * other for one, other in itertools.pairwise(blocks))
+    assert spent <= 0.6 * (2 * 6 + 6 * 6 + 6)
+    assert plan.summary.endswith("% of their time left")
+
+
+def test_a_goal_in_bytes_leaves_fewer(context, store):
+    plan = pruned(MODEL, context, allocation="global", goal="size", ratio=0.5)
+    result = edited(MODEL, plan.edits, store)
+    weights = [sum(one.weight(f"fc{n}.w").size for n in range(3)) for one in (MODEL, result)]
+    assert weights[1] <= 0.5 * weights[0]
+    assert plan.summary.endswith("% of their weights left")
+
+
+def test_a_goal_in_time_needs_a_runtime(context):
+    with pytest.raises(MethodError, match="timed"):
+        pruned(MODEL, context, allocation="global", goal="latency")
+
+
+def test_the_same_share_everywhere_needs_none(context):
+    plain = pruned(MODEL, context, ratio=0.25)
+    assert pruned(MODEL, context, ratio=0.25, goal="latency").edits == plain.edits
 
 
 def test_the_plan_is_data_and_the_same_again(context):

@@ -88,6 +88,18 @@ def test_methods_observe_only_with_samples(trial: Trial) -> None:
         build(trial.job(data=False), STATIC, facts(trial), deadline=None, told=lambda _: None)
 
 
+def test_operators_are_timed_where_the_model_will_run(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(module, "tables", lambda *given: asked.append(given) or {})
+    there = Target(threads=2)
+    opened = trial.job().opened
+    around = module.context(opened, facts(trial), target=there, seed=0)
+    assert around.tables_of([]) == {}
+    assert asked == [([], there, opened.store)]
+
+
 def test_a_target_that_names_nothing_is_refused(trial: Trial) -> None:
     step = Step(method="quantize.float16", exclude=("/absent/*",))
     with pytest.raises(RecipeError, match="absent"):

@@ -9,7 +9,7 @@ same edits from a `fit` of the same form.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
@@ -20,6 +20,7 @@ from lissom.graph.edit import Edit, edit_to_json
 from lissom.graph.model import Model
 from lissom.measure.calibration import Calibration
 from lissom.measure.evidence import Evidence, Need
+from lissom.measure.widths import Form, Table
 from lissom.methods.scope import Scope
 from lissom.runtime.facts import Facts
 from lissom.runtime.target import Target
@@ -53,6 +54,9 @@ Observe = Callable[[Model, Mapping[Need, tuple[str, ...]]], Evidence]
 
 Shapes = Callable[[Model], Mapping[str, tuple[int, ...]]]
 """Answers the concrete shape of every value of a model that is no weight, from one run."""
+
+Tables = Callable[[Sequence[Form]], Mapping[Form, Table]]
+"""Answers how long operators take at which widths on the target, as measured on this machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +124,7 @@ class Context:
         observe: runs a model on calibration samples; None when there are none.
         calibration: those samples, for methods that stream through them; None when there are none.
         shapes: the shapes of a model's values in one run; None where nothing can be run.
+        tables: times of operators by width; None where nothing can be timed.
         seed: of every random choice.
         scope: the nodes that may be touched.
         deadline: seconds of `time.monotonic` after which a method should settle for what it has.
@@ -133,6 +138,7 @@ class Context:
     observe: Observe | None = None
     calibration: Calibration | None = None
     shapes: Shapes | None = None
+    tables: Tables | None = None
     seed: int = 0
     scope: Scope = field(default_factory=Scope)
     deadline: float | None = None
@@ -157,6 +163,16 @@ class Context:
         if self.shapes is None:
             raise MethodError("the model must be run once for its shapes, and cannot be")
         return self.shapes(model)
+
+    def tables_of(self, forms: Sequence[Form]) -> Mapping[Form, Table]:
+        """How long operators take at which widths on the target; none for some that are too large.
+
+        Raises:
+            MethodError: nothing can be timed.
+        """
+        if self.tables is None:
+            raise MethodError("operators must be timed on the target, and cannot be here")
+        return self.tables(forms)
 
     def restricted(self, method: str, needs: frozenset[Need]) -> "Context":
         """The same context, in which asking for anything but `needs` is a broken promise."""

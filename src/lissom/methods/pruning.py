@@ -2,13 +2,13 @@
 
 A criterion scores the units of each group. How many leave a group follows from the allocation:
 `uniform`, the same share everywhere; or `global`, where the next units to leave are those that save
-most multiply-accumulates for their score. What is left is a multiple of the grid, since runtimes
-compute in blocks of channels. Then the operators that read fewer channels are fitted anew.
+most of the goal (time, arithmetic or bytes) for their score. What is left is a width that the
+runtime likes. Then the operators that read fewer channels are fitted anew.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import numpy as np
 from pydantic import Field
@@ -16,24 +16,23 @@ from pydantic import Field
 from lissom.errors import MethodError
 from lissom.graph.channels.groups import ChannelGroup, Channels, channels
 from lissom.graph.channels.removal import removal
-from lissom.graph.cost import macs
 from lissom.graph.edit import Edit
 from lissom.graph.model import Model
-from lissom.methods.allocation import Share, allocate, left_of, shares, uniform
+from lissom.methods.allocation import Share, allocate, left_of, uniform
 from lissom.methods.protocol import ALREADY, Context, Plan, Skip
 from lissom.methods.reading import Array, Reading, flat, readers_of, readings
 from lissom.methods.repair import repair
 from lissom.methods.survey import Seen, Worth, survey
+from lissom.methods.unit_costs import GRID, Goal, allowed, shares
 
-__all__ = ["Allocation", "Amount", "Grid", "Ranking", "Ratio", "Repaired", "View", "prune"]
+__all__ = ["Aim", "Allocation", "Amount", "Grid", "Ranking", "Ratio", "Repaired", "View", "prune"]
 
 Ratio: TypeAlias = Annotated[
     float,
     Field(
         ge=0.01,
         le=0.99,
-        description="Share of the arithmetic (global) or of each group's units (uniform) "
-        "that leaves.",
+        description="Share of the goal (global) or of each group's units (uniform) that leaves.",
         json_schema_extra={"search": [0.25, 0.5, 0.7]},
     ),
 ]
@@ -52,11 +51,20 @@ Repaired: TypeAlias = Annotated[
     ),
 ]
 Grid: TypeAlias = Annotated[
-    int,
+    Annotated[int, Field(ge=1)] | None,
     Field(
-        ge=1,
-        description="Channels that are left are a multiple of this; less where there are few.",
-        json_schema_extra={"search": [16]},
+        description="Channels that are left are a multiple of this; less where there are few. If "
+        "null, they are as many as the runtime was fast with, or a multiple of 16 if it was not "
+        "timed.",
+        json_schema_extra={"search": [None]},
+    ),
+]
+Aim: TypeAlias = Annotated[
+    Goal,
+    Field(
+        description="What is saved: time as measured on this machine, multiply-accumulates, or "
+        "bytes of weights.",
+        json_schema_extra={"search": ["latency"]},
     ),
 ]
 
@@ -120,6 +128,8 @@ class View:
         return found
 
 
+_WORDS: Final[Mapping[Goal, str]] = {"latency": "time", "macs": "work", "size": "weights"}
+
 Criterion: TypeAlias = Callable[[View], Ranking]
 
 
@@ -129,8 +139,9 @@ class Amount:
 
     ratio: float
     allocation: str
-    grid: int
+    grid: int | None
     repair: bool
+    goal: Goal = "macs"
 
 
 def prune(
@@ -164,7 +175,9 @@ def prune(
     if not groups:
         return _nothing(method, skips, "no channels can leave")
     ranked = _ranked(groups, model, context, criterion, sees)
-    work = shares(model, groups, macs(model, found.walk.shapes))
+    # The same share everywhere needs no goal: work is only counted to tell what is left.
+    goal: Goal = amount.goal if amount.allocation == "global" else "macs"
+    work = shares(goal, model, groups, found.walk.shapes, context)
     counts = _counts(amount, groups, ranked, work)
     units = {name: ranked[name].order[:count].tolist() for name, count in counts.items() if count}
     if not units:
@@ -179,7 +192,7 @@ def prune(
         edits=(edit, *fixed),
         skips=tuple(skips),
         summary=f"{sum(map(len, units.values()))} of {sum(g.units for g in groups)} units of "
-        f"{len(units)} channel groups removed, {left:.0%} of their work left",
+        f"{len(units)} channel groups removed, {left:.0%} of their {_WORDS[goal]} left",
     )
 
 
@@ -195,9 +208,10 @@ def _counts(
 ) -> dict[str, int]:
     """How many units leave each group."""
     if amount.allocation == "uniform":
-        return uniform(groups, amount.ratio, amount.grid)
+        return uniform(groups, amount.ratio, amount.grid or GRID)
     costs = {name: one.costs for name, one in ranked.items()}
-    return allocate(groups, costs, work, ratio=amount.ratio, grid=amount.grid)
+    options = allowed(groups, amount.goal, amount.grid)
+    return allocate(costs, work, options, ratio=amount.ratio)
 
 
 def _prunable(found: Channels, context: Context) -> tuple[list[ChannelGroup], list[Skip]]:

@@ -16,6 +16,7 @@ from lissom.graph.save import save
 from lissom.measure.calibration import Calibration
 from lissom.measure.evidence import Evidence, Need
 from lissom.measure.observe import observe, shapes
+from lissom.measure.widths import tables
 from lissom.methods.protocol import Context, Observe, Plan, Skip
 from lissom.methods.registry import create, load, values_of
 from lissom.recipe import Recipe, rebuild
@@ -215,14 +216,16 @@ def context(
     told: Callable[[str], None] = lambda _: None,
 ) -> Context:
     """What methods may ask for on this model."""
+    place = target or opened.target
     return Context(
         original=opened.model,
         store=opened.store,
         facts=facts,
-        target=target or opened.target,
+        target=place,
         observe=observer(opened),
         calibration=calibration(opened),
         shapes=lambda model: shapes(model, opened.feed, registry.stated(Target()), opened.store),
+        tables=lambda forms: tables(forms, place, opened.store),
         seed=seed,
         deadline=deadline,
         progress=told,

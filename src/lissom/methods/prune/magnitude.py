@@ -19,7 +19,17 @@ from pydantic.dataclasses import dataclass
 
 from lissom.graph.model import Model
 from lissom.methods.protocol import SETTINGS, Context, Need, Plan
-from lissom.methods.pruning import Allocation, Amount, Grid, Ranking, Ratio, Repaired, View, prune
+from lissom.methods.pruning import (
+    Aim,
+    Allocation,
+    Amount,
+    Grid,
+    Ranking,
+    Ratio,
+    Repaired,
+    View,
+    prune,
+)
 
 __all__ = ["Magnitude"]
 
@@ -39,14 +49,19 @@ class Magnitude:
     ratio: Ratio = 0.5
     allocation: Allocation = "uniform"
     repair: Repaired = True
-    grid: Grid = 16
+    goal: Aim = "macs"
+    grid: Grid = None
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ROWS})
 
     def plan(self, model: Model, context: Context) -> Plan:
         """Remove units, and repair."""
         amount = Amount(
-            ratio=self.ratio, allocation=self.allocation, grid=self.grid, repair=self.repair
+            ratio=self.ratio,
+            allocation=self.allocation,
+            goal=self.goal,
+            grid=self.grid,
+            repair=self.repair,
         )
         return prune("prune.magnitude", amount, model, context, self._rank)
 
