@@ -94,6 +94,28 @@ def test_many_widths_are_thinned_until_a_look_is_short() -> None:
     assert all(inputs[-1] == outputs[-1] == 16 for inputs, outputs in many)
 
 
+def test_large_forms_are_timed_with_one_width_full_and_others_follow(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    large = convolution(16, 12, size=100)
+    (grid,) = planned([large])
+    assert grid == ((4, 8, 12, 16), (2, 4, 6, 8, 10, 12))
+    seen = []
+
+    def timed(form: Form, inputs: int, outputs: int, *_: object) -> tuple[float, float]:
+        seen.append((inputs, outputs))
+        return 2.0 * inputs * outputs, 0.0
+
+    monkeypatch.setattr(module, "_timed", timed)
+    (found,) = module.probe(
+        folder=str(tmp_path), forms=[large.to_json()], target=Target().to_json()
+    )
+    assert len(set(seen)) == 4 + 6 - 1
+    assert all(16 in point[:1] or 12 in point[1:] for point in seen)
+    assert Table.from_json(found).at(4, 2) == 16
+    assert Table.from_json(found).at(12, 12) == 288
+
+
 def test_only_what_may_leave_is_varied_unit_by_unit() -> None:
     heads = Form(kernel=(), inputs=96, outputs=10, units=(3, 1))
     assert planned([heads]) == [((32, 64, 96), (10,))]

@@ -41,11 +41,12 @@ _SECONDS: Final = 20.0  # no further look begins after this
 _RUN_SECONDS: Final = 0.004  # of each look at each width, beyond its first runs
 _POINT_SECONDS: Final = 0.012  # to write a model and open it
 _MACS_PER_SECOND: Final = 2e10
-_RUNS: Final = 10
+_RUNS: Final = 7
+_CROSSED: Final = (1e5, 4e6)  # multiply-accumulates of forms that are timed at all pairs of widths
 _MOST_WEIGHTS: Final = 2**24
 _BEFORE: Final = 16  # channels of what a convolution's input is made from
 _KIND: Final = "widths"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,8 +265,9 @@ def planned(forms: Sequence[Form]) -> list[Grid]:
     while True:
         grids = [(thinned(ins, every), thinned(outs, every)) for ins, outs in full]
         spent = sum(
-            len(_points(form, grid)) * (_POINT_SECONDS + _RUNS * form.macs / _MACS_PER_SECOND)
+            _POINT_SECONDS + _RUNS * form.macs * _share(form, point) / _MACS_PER_SECOND
             for form, grid in zip(forms, grids, strict=True)
+            for point in _points(form, grid)
         )
         if spent <= _SECONDS / 2 or every >= _STEPS:
             return grids
@@ -282,10 +284,24 @@ def thinned(widths: tuple[int, ...], every: int) -> tuple[int, ...]:
     return widths[::-1][::every][::-1]
 
 
+def _share(form: Form, point: tuple[int, int]) -> float:
+    """Of the arithmetic that is left at these widths."""
+    inputs = 1.0 if form.depthwise else point[0] / form.inputs
+    return inputs * point[1] / form.outputs
+
+
 def _points(form: Form, grid: Grid) -> list[tuple[int, int]]:
+    """Pairs of widths to be timed: all, or those with one of them full.
+
+    Where arithmetic is nearly all of the time, inputs and outputs each take their share of it,
+    whatever the other is; and where there is next to none, it makes no difference.
+    """
+    ins, outs = grid
     if form.depthwise:
-        return [(width, width) for width in grid[1]]
-    return [(inputs, outputs) for inputs in grid[0] for outputs in grid[1]]
+        return [(width, width) for width in outs]
+    if _CROSSED[0] <= form.macs <= _CROSSED[1]:
+        return [(one, other) for one in ins for other in outs]
+    return [*((one, outs[-1]) for one in ins), *((ins[-1], other) for other in outs[:-1])]
 
 
 def _timed(
@@ -316,18 +332,23 @@ def _table(
     }
     least = min(others for _, others in best.values())
     spent = {point: own + others - least for point, (own, others) in best.items()}
-    ins = grid[1] if form.depthwise else grid[0]
-    rows = (
-        tuple(
-            spent[one]
-            for one in (
-                [(width, width)] if form.depthwise else [(width, outputs) for outputs in grid[1]]
-            )
-        )
-        for width in ins
-    )
+    if form.depthwise:
+        ins = grid[1]
+        rows = [[spent[width, width]] for width in ins]
+    else:
+        ins = grid[0]
+        rows = [[_at(spent, one, other, grid) for other in grid[1]] for one in ins]
     return Table(
         inputs=ins,
         outputs=grid[1],
         microseconds=tuple(tuple(round(each, 3) for each in row) for row in rows),
     )
+
+
+def _at(spent: Mapping[tuple[int, int], float], one: int, other: int, grid: Grid) -> float:
+    """As measured, or in the proportions that each of both widths has where the other is full."""
+    if (one, other) in spent:
+        return spent[one, other]
+    full_in, full_out = grid[0][-1], grid[1][-1]
+    whole = max(spent[full_in, full_out], 1e-3)
+    return spent[one, full_out] * spent[full_in, other] / whole
