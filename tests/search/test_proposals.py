@@ -136,10 +136,16 @@ def test_convolutions_are_pruned_before_fixed_ranges_and_matrices_before_dynamic
         found = {one.recipe.name: one.recipe for one in proposed(made).tried}
         for percent in (30, 50, 65):
             (alone,) = found[f"pruned-{percent}"].steps
-            assert (alone.method, alone.parameters) == ("prune.obs", {"ratio": percent / 100})
+            assert alone.method == "prune.obs"
+            assert alone.parameters == {"ratio": percent / 100, "goal": "latency"}
             first, *_, last = found[f"pruned-{percent}-{kind}"].steps
             assert first == alone
             assert last.method == f"quantize.{kind}"
+
+
+def test_pruning_saves_what_the_goal_is() -> None:
+    found = {one.recipe.name: one.recipe for one in proposed(tiny.cnn(), goal="size").tried}
+    assert found["pruned-50"].steps[0].parameters == {"ratio": 0.5, "goal": "size"}
 
 
 def test_pruning_needs_samples_and_channels() -> None:

@@ -28,7 +28,7 @@ BLOCK_SIZE: Final = 32
 WIDE: Final = 64
 """Input channels from which some processors multiply asymmetric convolution weights faster."""
 PRUNED: Final = (0.3, 0.5, 0.65)
-"""Shares of the arithmetic that pruning is tried with."""
+"""Shares of the time, or of the weights, that pruning is tried with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +170,7 @@ def proposals(
         *fusions(view, whole=scope == Scope()),
         *integers(view),
         *weights(view),
-        *narrower(view),
+        *narrower(view, goal),
     ]
     if model.already_quantized:
         reason = "the model is already quantized; it is returned unchanged"
@@ -303,8 +303,9 @@ def weights(view: View) -> Iterator[Draft]:
     )
 
 
-def narrower(view: View) -> Iterator[Draft]:
+def narrower(view: View, goal: Goal) -> Iterator[Draft]:
     """Recipes that remove channels and fit what is left anew, alone and before quantization."""
+    saved, what = ("size", "weights") if goal in {"size", "memory"} else ("latency", "time")
     refusal = "" if view.data else "what is left is fitted on samples (--data), and none were given"
     if not view.weighted & {"Conv", "Gemm", "MatMul"}:
         refusal = "no operator of the main graph has channels that could leave"
@@ -317,10 +318,10 @@ def narrower(view: View) -> Iterator[Draft]:
     )  # fmt: skip
     for place, ratio in enumerate(PRUNED):
         percent = round(100 * ratio)
-        prune = ("prune.obs", {"ratio": ratio}, ())
+        prune = ("prune.obs", {"ratio": ratio, "goal": saved}, ())
         yield Draft(
             name=f"pruned-{percent}",
-            title=f"channels worth {percent}% of the arithmetic removed, the rest fitted anew",
+            title=f"channels worth {percent}% of the {what} removed, the rest fitted anew",
             steps=(prune,),
             refusal=refusal,
             rank={"speed": 30 + 2 * place, "size": 40 + place, "memory": 40 + place, "quality": 40},
@@ -328,7 +329,7 @@ def narrower(view: View) -> Iterator[Draft]:
         for name, words, none, step in after:
             yield Draft(
                 name=f"pruned-{percent}-{name}",
-                title=f"{percent}% of the arithmetic removed, then {words}",
+                title=f"{percent}% of the {what} removed, then {words}",
                 steps=(prune, *fused_before(view), step),
                 refusal=refusal or none,
                 rank={"speed": 31 + 2 * place, "size": 15, "memory": 15, "quality": 41},
