@@ -122,7 +122,7 @@ def test_the_order_in_which_things_are_named_does_not_matter() -> None:
 
 
 def test_nothing_chosen_is_nothing_done(store: Store) -> None:
-    plan = Chosen().plan(MODEL, lab.context(MODEL, store))
+    plan = Chosen(repair=False).plan(MODEL, lab.context(MODEL, store))
     assert (plan.edits, plan.skips, plan.summary) == ((), (), "nothing was chosen")
 
 

@@ -84,13 +84,14 @@ class Chosen:
 
         Raises:
             RecipeError: a group, a weight, a unit or a channel does not exist or cannot leave.
+            MethodError: samples are needed and none were given.
         """
         if context.original.already_quantized:
             return nothing(_ID, [Skip(target="model", reason=ALREADY)], "nothing was pruned")
-        if not self.units and not self.channels:
-            return nothing(_ID, [], "nothing was chosen")
         if self.repair:
             need_samples(context)
+        if not self.units and not self.channels:
+            return nothing(_ID, [], "nothing was chosen")
         found = channels(model, context.shapes_of(model))
         axes = {weight: _axis(found, weight) for weight, _ in self.channels}
         skips, units = [], {}
