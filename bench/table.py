@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench import coverage, pruned, trust
+from bench import against_chance, coverage, pruned, trust
 from bench.task import NAMES
 
 RESULTS = Path(__file__).parent / "results"
@@ -52,6 +52,7 @@ def page(folder: Path) -> str:
         parts.append(_wild(json.loads(wild.read_text(encoding="utf-8"))))
     parts += coverage.sections(folder)
     parts += pruned.sections(folder)
+    parts += against_chance.sections(folder)
     parts += trust.sections(folder)
     if len(parts) == 1:
         parts.append("No results are recorded yet.\n")

@@ -25,13 +25,17 @@ def just_outside(parameter):
         found.append(math.nan)
     numbers = [c for c in parameter.choices if isinstance(c, int)]
     found += [max(numbers) + 1, min(numbers) - 1] if numbers else []
+    if parameter.kind.startswith("lists of numbers"):
+        found += [{"name": [-1]}, {"name": []}, {"name": 0}, {0: [0]}]
     words = [c for c in parameter.choices if isinstance(c, str)]
     found += [words[0].upper(), words[0] + " ", ""] if words else []
     return found
 
 
 def of_another_kind(parameter):
-    found = [{}, [parameter.default], str(parameter.default) + "!"]
+    found = [[parameter.default], str(parameter.default) + "!"]
+    if parameter.default != {}:
+        found.append({})
     if not (None in parameter.choices or "null" in parameter.kind):
         found.append(None)
     if not parameter.choices:

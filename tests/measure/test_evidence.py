@@ -16,4 +16,4 @@ def test_histograms_by_name():
 
 
 def test_needs_are_words():
-    assert [str(need) for need in Need] == ["ranges", "rows"]
+    assert [str(need) for need in Need] == ["ranges", "rows", "gradients"]

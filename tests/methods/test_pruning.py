@@ -2,14 +2,18 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from lissom.errors import MethodError
-from lissom.graph.edit import RemoveChannels
+from lissom.errors import BrokenPromise, MeasurementError, MethodError
+from lissom.graph.edit import RemoveChannels, ReplaceWeight
+from lissom.measure.evidence import Evidence
+from lissom.measure.observe import observe as measured
 from lissom.measure.widths import Table
-from lissom.methods.pruning import Amount, Ranking, View, prune
+from lissom.methods.protocol import Need
+from lissom.methods.pruning import Amount, Ranking, View, makers, prune
 from lissom.methods.scope import Scope
 from lissom.store.store import Store
 from tests import tiny
@@ -228,3 +232,140 @@ def test_a_model_without_channels_is_left_alone(store):
 def test_too_little_to_leave_is_said(context):
     plan = pruned(MODEL, context, ratio=0.01)
     assert (plan.edits, plan.summary) == ((), "nothing was to leave")
+
+
+def test_what_makes_a_channel_is_neither_what_reads_it_nor_a_bias(store):
+    # A tied table makes channels on the axis that a shared product reads; a bias makes none.
+    model = layers.model(
+        [
+            ("Gemm", "x v b", "first", {"transB": 1}),
+            ("Mul", "first gain", "scaled"),
+            ("Gemm", "scaled w", "second", {"transB": 1}),
+        ],
+        {"v": RNG.standard_normal((6, 4)), "b": RNG.standard_normal(6), "gain": np.ones((1, 6))}
+        | {"w": RNG.standard_normal((3, 6))},
+        ["n", 4],
+    )
+    context = layers.context(model, store)
+    group = layers.found_in(model, context).group("first")
+    assert {one.weight for one in group.members} >= {"v", "b", "w"}
+    assert [name for name, _, _ in makers(model, group)] == ["v"]
+
+
+def test_what_holds_one_number_a_channel_counts_where_nothing_else_makes_it(store):
+    model = layers.model(
+        [("Mul", "x gain", "wide"), ("Gemm", "wide w", "second")],
+        {"gain": RNG.standard_normal((1, 6)), "w": RNG.standard_normal((6, 3))},
+        ["n", 1],
+    )
+    context = layers.context(model, store)
+    (group,) = layers.found_in(model, context).groups
+    assert [(name, axis) for name, axis, _ in makers(model, group)] == [("gain", 1)]
+
+
+# --- gradients, and pruning in steps ---
+
+LINEAR = layers.chain(*LAYERS[:2], relu=False)
+"""y = B (A x + a) + b, and a loss of half the squared distance to `GOAL`."""
+GOAL = RNG.standard_normal((5, 12))
+X = RNG.standard_normal((5, 4)).astype(np.float32)
+
+
+def loss(model, changes=None):
+    (a, c, b, d) = ((changes or {}).get(n, model.weight(n)).astype(float) for n in NAMES)
+    return 0.5 * (((X @ a.T + c) @ b.T + d - GOAL) ** 2).sum()
+
+
+NAMES = ("fc0.w", "fc0.b", "fc1.w", "fc1.b")
+
+
+def gradients_of(model):
+    """By the chain rule."""
+    a, c, b, d = (model.weight(name).astype(float) for name in NAMES)
+    hidden = X @ a.T + c
+    error = hidden @ b.T + d - GOAL
+    back = error @ b
+    return dict(zip(NAMES, (back.T @ X, back.sum(0), error.T @ hidden, error.sum(0)), strict=True))
+
+
+def trainable(context):
+    """A context whose evidence holds gradients, as that of a trainable twin."""
+
+    def observe(model, needs):
+        assert set(needs) == {Need.GRADIENTS}
+        found = gradients_of(model)
+        wanted = {name: found[name] for name in needs[Need.GRADIENTS]}
+        return Evidence(samples_fingerprint="twin", count=len(X), gradients=wanted)
+
+    return replace(context, observe=observe)
+
+
+def snip(view):
+    """Connection sensitivity (Lee, Ajanthan and Torr, 2019, arXiv:1810.02340), by unit."""
+    scores = np.zeros(view.group.units)
+    for rows, slopes in zip(view.slices(), view.slices(view.gradients), strict=True):
+        products = zip(rows, slopes, strict=True)
+        scores += np.asarray([np.abs(weight * slope).sum() for weight, slope in products])
+    return Ranking.of_scores(scores)
+
+
+def test_the_gradients_of_the_example_are_those_of_finite_differences():
+    found = gradients_of(LINEAR)
+    for name, index in (("fc0.w", (3, 2)), ("fc1.w", (7, 5)), ("fc0.b", (1,))):
+        step = np.zeros_like(LINEAR.weight(name), dtype=float)
+        step[index] = 1e-4
+        ends = [loss(LINEAR, {name: LINEAR.weight(name) + sign * step}) for sign in (1, -1)]
+        assert (ends[0] - ends[1]) / 2e-4 == pytest.approx(found[name][index], rel=1e-4)
+
+
+def test_a_criterion_of_gradients_can_be_plugged_in(store):
+    context = trainable(layers.context(LINEAR, store))
+    plan = pruned(LINEAR, context, snip, sees="gradients", ratio=0.25)
+    scores = np.abs(LINEAR.weight("fc0.w") * gradients_of(LINEAR)["fc0.w"]).sum(axis=1)
+    stay = sorted(np.argsort(scores, kind="stable")[2:].tolist())
+    assert layers.left_of(LINEAR, plan, store) == stay
+
+
+def test_gradients_are_asked_for_only_by_those_that_see_them_and_declare_it(context):
+    with pytest.raises(BrokenPromise, match=r"prune\.chance asked for gradients, undeclared"):
+        pruned(
+            LINEAR, trainable(context).restricted("prune.chance", frozenset({Need.ROWS})), snip,
+            sees="gradients",
+        )  # fmt: skip
+    pruned(LINEAR, trainable(context))  # its observe refuses every other question
+
+
+def test_a_runtime_says_that_it_takes_no_gradients(store):
+    context = layers.context(LINEAR, store)
+    held = context.calibration
+
+    def observe(model, needs):
+        return measured(model, held.samples, held.part, needs, held.target)
+
+    with pytest.raises(MeasurementError, match="onnxruntime takes none: it only runs models"):
+        pruned(LINEAR, replace(context, observe=observe), snip, sees="gradients")
+
+
+def test_pruning_in_steps_with_training_between(store):
+    """Remove, train what is left with the same edits that every method answers, remove again."""
+    model, widths = LINEAR, []
+    for _ in range(3):
+        context = trainable(layers.context(model, store))
+        plan = pruned(model, context, snip, sees="gradients", ratio=0.25)
+        cut = edited(model, plan.edits, store)
+        slopes = gradients_of(cut)
+        norm = sum(float((each**2).sum()) for each in slopes.values())
+        rate = 1e-3 / max(1.0, np.sqrt(norm))
+        trained = [
+            ReplaceWeight(
+                weight=name,
+                values=store.put_array((cut.weight(name) - rate * slopes[name]).astype("float32")),
+            )
+            for name in NAMES
+        ]
+        model = edited(cut, trained, store)
+        assert loss(model) < loss(cut)
+        widths.append(model.weight("fc0.w").shape[0])
+    assert widths == [6, 4, 3]
+    # Each step ranked what training had made of the last one's result.
+    assert not np.isin(model.weight("fc0.w"), LINEAR.weight("fc0.w")).any()

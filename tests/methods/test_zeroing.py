@@ -34,4 +34,4 @@ def test_a_network_keeps_its_answers_better_than_with_plain_zeros(tmp_path) -> N
 
 
 def test_packed_bytes_by_hand() -> None:
-    assert Zeroed(edits=(), weights=17, zeros=10).packed_bytes == 3 + 28
+    assert Zeroed(edits=(), weights=17, zeros=10, untouched=()).packed_bytes == 3 + 28

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lissom.errors import MeasurementError
 from lissom.graph.expose import expose, intermediate_values
 from lissom.graph.model import Model
 from lissom.graph.save import save
@@ -62,8 +63,9 @@ def observe(
 
     Raises:
         ChildFailed: the runtime crashed or did not come to an end.
-        MeasurementError: the runtime refused the model or the samples.
+        MeasurementError: the runtime refused the model or the samples, or gradients were asked for.
     """
+    _no_gradients(needs, target)
     wanted = _watchable(model, needs.get(Need.RANGES, ()))
     count = min(limit, len(part))
     store = samples.store
@@ -90,8 +92,7 @@ def observe(
             entry = "lissom.measure.observe:gather_ranges"
             return call(entry, arguments, limits=_LIMITS, on_report=progress)
 
-    answer = store.remember(_KIND, inputs, compute)
-    arrays = store.arrays(answer["ranges"]["object"])
+    arrays = store.arrays(store.remember(_KIND, inputs, compute)["ranges"]["object"])
     return Evidence(
         samples_fingerprint=part.fingerprint,
         count=count,
@@ -126,6 +127,13 @@ def shapes(
         }
         found = call("lissom.measure.observe:gather_shapes", arguments, limits=_LIMITS)
     return {name: tuple(shape) for name, shape in found.items()}
+
+
+def _no_gradients(needs: Mapping[Need, tuple[str, ...]], target: Target) -> None:
+    if Need.GRADIENTS in needs:
+        raise MeasurementError(
+            f"gradients are needed, and {target.runtime} takes none: it only runs models forward"
+        )
 
 
 def _watchable(model: Model, values: Iterable[str]) -> list[str]:

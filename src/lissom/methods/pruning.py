@@ -7,25 +7,36 @@ runtime likes. Then the operators that read fewer channels are fitted anew.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Final, Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import Annotated, Final, Literal, Protocol, TypeAlias
 
 import numpy as np
 from pydantic import Field
 
-from lissom.errors import MethodError
-from lissom.graph.channels.groups import ChannelGroup, Channels, channels
-from lissom.graph.channels.removal import removal
-from lissom.graph.edit import Edit
+from lissom.graph.channels.groups import ChannelGroup, channels
 from lissom.graph.model import Model
+from lissom.graph.site import sites
 from lissom.methods.allocation import Share, allocate, left_of, uniform
-from lissom.methods.protocol import ALREADY, Context, Plan, Skip
+from lissom.methods.protocol import ALREADY, Context, Need, Plan, Skip
 from lissom.methods.reading import Array, Reading, flat, readers_of, readings
-from lissom.methods.repair import repair
+from lissom.methods.removing import need_samples, nothing, prunable, removed
 from lissom.methods.survey import Seen, Worth, survey
 from lissom.methods.unit_costs import GRID, Goal, allowed, shares
 
-__all__ = ["Aim", "Allocation", "Amount", "Grid", "Ranking", "Ratio", "Repaired", "View", "prune"]
+__all__ = [
+    "Aim",
+    "Allocation",
+    "Amount",
+    "Criterion",
+    "EitherRatio",
+    "Grid",
+    "Ranking",
+    "Ratio",
+    "Repaired",
+    "View",
+    "prune",
+    "prune_under",
+]
 
 Ratio: TypeAlias = Annotated[
     float,
@@ -33,6 +44,13 @@ Ratio: TypeAlias = Annotated[
         ge=0.01,
         le=0.99,
         description="Share of the goal (global) or of each group's units (uniform) that leaves.",
+        json_schema_extra={"search": [0.25, 0.5, 0.7]},
+    ),
+]
+EitherRatio: TypeAlias = Annotated[
+    Annotated[float, Field(ge=0.01, le=0.99)] | None,
+    Field(
+        description="Share that leaves; a half if it is null and there is no threshold either.",
         json_schema_extra={"search": [0.25, 0.5, 0.7]},
     ),
 ]
@@ -95,9 +113,10 @@ class View:
     Attributes:
         model: the model.
         group: the group.
-        seen: what each operator that reads the group as rows reads; empty without samples.
+        seen: what each operator that reads the group as rows reads; empty if not asked for.
         worth: what units cost after refitting; None if it was not asked for.
         rng: for chance.
+        gradients: of the loss, by the weights that make the group; empty if not asked for.
     """
 
     model: Model
@@ -105,6 +124,7 @@ class View:
     seen: Mapping[str, Seen]
     worth: Worth | None
     rng: np.random.Generator
+    gradients: Mapping[str, Array] = field(default_factory=dict)
 
     def readers(self) -> list[tuple[Reading, Array, list[Array]]]:
         """Operators that read the group as rows: their flat weights, and each unit's columns."""
@@ -113,24 +133,55 @@ class View:
             for site, reading, columns in readers_of(self.group, readings(self.model))
         ]
 
-    def slices(self) -> list[list[Array]]:
-        """For each weight that makes the group's channels, each unit's rows [k, rest]."""
-        read = {(m.weight, m.axis) for m in self.group.members}
-        inward = {(s.weight, s.in_axis) for s, _ in readings(self.model).values()}
+    def slices(self, of: Mapping[str, Array] | None = None) -> list[list[Array]]:
+        """For each weight that makes the group's channels, each unit's rows [k, rest].
+
+        What holds one number a channel (biases, factors) counts only where nothing else makes them.
+
+        Args:
+            of: arrays of the shapes of the weights, by weight, such as gradients; None for the
+                weights themselves.
+        """
         found = []
-        for member in self.group.members:
-            if (member.weight, member.axis) in inward & read:
-                continue
-            array = np.moveaxis(np.asarray(self.model.weight(member.weight)), member.axis, 0)
-            if array.ndim > 1:
-                rows = array.reshape(len(array), -1).astype(np.float64)
-                found.append([rows[list(own)] for own in member.indices])
+        for weight, axis, indices in makers(self.model, self.group):
+            array = np.asarray(self.model.weight(weight) if of is None else of[weight])
+            rows = np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1).astype(np.float64)
+            found.append([rows[list(own)] for own in indices])
         return found
 
 
-_WORDS: Final[Mapping[Goal, str]] = {"latency": "time", "macs": "work", "size": "weights"}
+def makers(model: Model, group: ChannelGroup) -> list[tuple[str, int, tuple[tuple[int, ...], ...]]]:
+    """The weights that make a group's channels: name, axis, and each unit's indices on it."""
+    known = sites(model)
+    inward = {(site.weight, site.in_axis) for site in known}
+    inward -= {(site.weight, site.out_axis) for site in known}
+    found = [
+        (one.weight, one.axis, one.indices)
+        for one in group.members
+        if (one.weight, one.axis) not in inward and "float" in model.weights[one.weight].dtype
+    ]
+    shapes = {name: model.weights[name].shape for name, _, _ in found}
+    wide = [one for one in found if np.prod(shapes[one[0]]) > shapes[one[0]][one[1]]]
+    return wide or found
 
-Criterion: TypeAlias = Callable[[View], Ranking]
+
+class Criterion(Protocol):
+    """Says which units of a group leave first, and what it costs when they have left.
+
+    Any function of the view is one: of weights alone, of what operators read, or of gradients. What
+    it sees `prune` is told, so that nothing else is computed. It is called once a group and keeps
+    nothing: pruning in steps calls it again, on the model as it is then.
+    """
+
+    def __call__(self, view: View, /) -> Ranking:
+        """Rank the units of the view's group."""
+        ...
+
+
+Sees: TypeAlias = Literal["nothing", "energy", "worth", "gradients"]
+"""What a criterion looks at besides weights: `View.seen`, `View.worth` too, or `View.gradients`."""
+
+_WORDS: Final[Mapping[Goal, str]] = {"latency": "time", "macs": "work", "size": "weights"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +202,7 @@ def prune(
     context: Context,
     criterion: Criterion,
     *,
-    sees: Literal["nothing", "energy", "worth"] = "nothing",
+    sees: Sees = "nothing",
 ) -> Plan:
     """Decide which units leave, and repair.
 
@@ -161,19 +212,21 @@ def prune(
         model: what to prune.
         context: what may be asked for.
         criterion: ranks the units of a group.
-        sees: what of the samples the criterion looks at.
+        sees: what the criterion looks at besides weights. A method whose criterion sees gradients
+            declares `Need.GRADIENTS`.
 
     Raises:
         MethodError: samples are needed and none were given.
+        MeasurementError: gradients are needed, and what runs the model takes none.
     """
     if context.original.already_quantized:
-        return _nothing(method, [Skip(target="model", reason=ALREADY)], "nothing was pruned")
-    if (amount.repair or sees != "nothing") and context.calibration is None:
-        raise MethodError("calibration samples are needed, and none were given")
+        return nothing(method, [Skip(target="model", reason=ALREADY)], "nothing was pruned")
+    if amount.repair or sees in {"energy", "worth"}:
+        need_samples(context)
     found = channels(model, context.shapes_of(model))
-    groups, skips = _prunable(found, context)
+    groups, skips = prunable(found, context)
     if not groups:
-        return _nothing(method, skips, "no channels can leave")
+        return nothing(method, skips, "no channels can leave")
     ranked = _ranked(groups, model, context, criterion, sees)
     # The same share everywhere needs no goal: work is only counted to tell what is left.
     goal: Goal = amount.goal if amount.allocation == "global" else "macs"
@@ -181,11 +234,8 @@ def prune(
     counts = _counts(amount, groups, ranked, work)
     units = {name: ranked[name].order[:count].tolist() for name, count in counts.items() if count}
     if not units:
-        return _nothing(method, skips, "nothing was to leave")
-    edit = removal(found, units)
-    fixed: tuple[Edit, ...] = ()
-    if amount.repair and context.calibration is not None:
-        fixed = repair(model, edit, context.calibration, context).edits
+        return nothing(method, skips, "nothing was to leave")
+    edit, fixed = removed(found, units, context, repaired=amount.repair)
     left = left_of(work, counts) / max(left_of(work, {}), 1.0)
     return Plan(
         method=method,
@@ -196,8 +246,57 @@ def prune(
     )
 
 
-def _nothing(method: str, skips: Sequence[Skip], summary: str) -> Plan:
-    return Plan(method=method, edits=(), skips=tuple(skips), summary=summary)
+def prune_under(
+    method: str,
+    threshold: float,
+    model: Model,
+    context: Context,
+    size: Callable[[View], Array],
+    *,
+    repaired: bool,
+) -> Plan:
+    """Decide that all units smaller than a threshold leave, however many they are, and repair.
+
+    Args:
+        method: its id.
+        threshold: in the units of the size.
+        model: what to prune.
+        context: what may be asked for.
+        size: of each unit of a group, from its weights.
+        repaired: fit anew what reads fewer channels.
+
+    Raises:
+        MethodError: samples are needed and none were given.
+    """
+    if context.original.already_quantized:
+        return nothing(method, [Skip(target="model", reason=ALREADY)], "nothing was pruned")
+    if repaired:
+        need_samples(context)
+    found = channels(model, context.shapes_of(model))
+    groups, skips = prunable(found, context)
+    rng = np.random.default_rng(context.seed)
+    units = {}
+    for group in groups:
+        sizes = size(View(model=model, group=group, seen={}, worth=None, rng=rng))
+        small = np.flatnonzero(sizes < threshold)
+        if len(small) == group.units:
+            small = np.delete(small, np.argmax(sizes))
+            skips.append(Skip(target=group.name, reason=f"all under {threshold:g}; one must stay"))
+        if len(small):
+            units[group.name] = small.tolist()
+        else:
+            reason = f"its smallest unit has {sizes.min():.3g}, not under {threshold:g}"
+            skips.append(Skip(target=group.name, reason=reason))
+    if not units:
+        return nothing(method, skips, f"no unit is under {threshold:g}")
+    edit, fixed = removed(found, units, context, repaired=repaired)
+    return Plan(
+        method=method,
+        edits=(edit, *fixed),
+        skips=tuple(skips),
+        summary=f"{sum(map(len, units.values()))} of {sum(g.units for g in groups)} units removed, "
+        f"in {len(units)} of {len(groups)} channel groups: those under {threshold:g}",
+    )
 
 
 def _counts(
@@ -214,49 +313,34 @@ def _counts(
     return allocate(costs, work, options, ratio=amount.ratio)
 
 
-def _prunable(found: Channels, context: Context) -> tuple[list[ChannelGroup], list[Skip]]:
-    """Groups that some operator reads as rows, and why others are left alone."""
-    known = readings(found.walk.model)
-    groups, skips = [], []
-    for group in found.groups:
-        refusals = [
-            context.scope.refusal(found.walk.model.node(node)) for node in _nodes(found, group)
-        ]
-        if group.inexact:
-            skips.append(Skip(target=group.name, reason=group.inexact))
-        elif not readers_of(group, known):
-            skips.append(Skip(target=group.name, reason="nothing that reads it can be fitted"))
-        elif any(refusals):
-            skips.append(Skip(target=group.name, reason=next(filter(None, refusals))))
-        else:
-            groups.append(group)
-    return groups, skips
-
-
-def _nodes(found: Channels, group: ChannelGroup) -> list[str]:
-    """The nodes that change with a group: those that hold its weights, and those that read it."""
-    holders = [n for m in group.members for n in found.walk.model.consumers.get(m.weight, ())]
-    return list(dict.fromkeys((*holders, *(reader.node for reader in group.readers))))
-
-
 def _ranked(
     groups: Sequence[ChannelGroup],
     model: Model,
     context: Context,
     criterion: Criterion,
-    sees: str,
+    sees: Sees,
 ) -> dict[str, Ranking]:
     seen: Mapping[str, Seen] = {}
     worth: Mapping[str, Worth] = {}
-    if sees != "nothing" and context.calibration is not None:
+    gradients: Mapping[str, Array] = {}
+    if sees == "gradients":
+        made = dict.fromkeys(name for group in groups for name, _, _ in makers(model, group))
+        gradients = context.evidence(model, {Need.GRADIENTS: tuple(made)}).gradients
+    elif sees != "nothing" and context.calibration is not None:
         context.progress("looking at what channels carry")
         seen, worth = survey(
             model, groups, context.calibration, context.store, worth=sees == "worth"
         )
     rng = np.random.default_rng(context.seed)
-    return {
-        group.name: criterion(
-            View(model=model, group=group, seen=seen, worth=worth.get(group.name), rng=rng)
+    found = {}
+    for group in groups:
+        view = View(
+            model=model,
+            group=group,
+            seen=seen,
+            worth=worth.get(group.name),
+            rng=rng,
+            gradients=gradients,
         )
-        for group in groups
-    }
+        found[group.name] = criterion(view)
+    return found

@@ -20,6 +20,7 @@ from lissom.methods.protocol import Method
 __all__ = ["Parameter", "create", "id_of", "ids", "load", "parameters", "values_of"]
 
 _FOLDER = Path(__file__).parent
+_NUMBERS = "lists of numbers by name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,8 @@ class Parameter:
 
     Attributes:
         name: of the field.
-        kind: `integer`, `number`, `string`, `boolean`, or `integer or null`.
+        kind: `integer`, `number`, `string`, `boolean`, `lists of numbers by name`, or such a kind
+            `or null`.
         default: its value when nothing is said.
         minimum: smallest allowed number; None without one.
         maximum: largest allowed number; None without one.
@@ -57,7 +59,7 @@ class Parameter:
             return f"{self.kind}, at least {self.minimum:g}"
         if self.maximum is not None:
             return f"{self.kind}, at most {self.maximum:g}"
-        return self.kind
+        return self.kind + (", whole and from 0" if self.kind == _NUMBERS else "")
 
 
 @cache
@@ -112,7 +114,7 @@ def _parameter(name: str, field: Mapping[str, Any]) -> Parameter:
         choices.append(None)
     return Parameter(
         name=name,
-        kind=" or ".join(str(kind.get("type", "string")) for kind in kinds),
+        kind=" or ".join(_word(kind) for kind in kinds),
         default=field.get("default"),
         minimum=merged.get("minimum"),
         maximum=merged.get("maximum"),
@@ -120,6 +122,11 @@ def _parameter(name: str, field: Mapping[str, Any]) -> Parameter:
         search=tuple(field.get("search", ())),
         description=field.get("description", ""),
     )
+
+
+def _word(kind: Mapping[str, Any]) -> str:
+    name = str(kind.get("type", "string"))
+    return _NUMBERS if name == "object" else name
 
 
 def _constant(kind: Mapping[str, Any]) -> list[Any]:
@@ -147,7 +154,8 @@ def create(method_id: str, given: Mapping[str, Any]) -> Method:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else ""
         if name not in known:
-            raise RecipeError(f"{method_id}: {first['msg']}") from error
+            said = first.get("ctx", {}).get("error", first["msg"])
+            raise RecipeError(f"{method_id}: {said}") from error
         raise RecipeError(
             f"{method_id}: {name} is {given.get(name)!r}; allowed: {known[name].allowed}"
         ) from error

@@ -23,7 +23,7 @@ __all__ = ["Zeroed", "zeroed"]
 
 _LIMITS = ChildLimits(seconds=3600.0)
 _KIND = "pruning.zeros"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +34,13 @@ class Zeroed:
         edits: that put them in place.
         weights: how many there are.
         zeros: how many of them are zero.
+        untouched: operators none of whose weights became zero.
     """
 
     edits: tuple[Edit, ...]
     weights: int
     zeros: int
+    untouched: tuple[str, ...]
 
     @property
     def packed_bytes(self) -> int:
@@ -58,7 +60,7 @@ def zeroed(
     Args:
         model: the model.
         nodes: the operators.
-        settings: `ratio`, `pattern` and `criterion` of `sparsify`.
+        settings: `ratio`, `threshold`, `pattern` and `criterion` of `sparsify`.
         calibration: samples to run it on.
         store: keeps the answer.
 
@@ -93,7 +95,12 @@ def zeroed(
         )
         for one in found["edits"]
     )
-    return Zeroed(edits=edits, weights=found["weights"], zeros=found["zeros"])
+    return Zeroed(
+        edits=edits,
+        weights=found["weights"],
+        zeros=found["zeros"],
+        untouched=tuple(found["untouched"]),
+    )
 
 
 def zero_all(
@@ -109,19 +116,23 @@ def zero_all(
     known = readings(model)
     moments = gathered(model, [known[node][1] for node in nodes], held, Path(path).parent)
     edits: list[dict[str, Json]] = []
+    untouched: list[str] = []
     weights = zeros = 0
     for node in nodes:
         site, every = known[node][0], moments[node][0].joined(moments[node][1])
         before = flat(model, site)
         second = np.diag(every.xx) / max(every.rows, 1)
         after = sparsify(before, every.covariance, second, **settings)
-        mean = every.x / max(every.rows, 1)
-        bias = every.y / max(every.rows, 1) - after @ mean
         weights += after.size
         zeros += int((after == 0).sum())
+        if np.array_equal(after, before):
+            untouched.append(node)
+            continue
+        mean = every.x / max(every.rows, 1)
+        bias = every.y / max(every.rows, 1) - after @ mean
         edits += [
             {"weight": one.weight, "values": one.values.to_json(), "bias_of": one.bias_of}
             for one in replaced(model, site, after, bias, held.samples.store)
         ]
         report(node)
-    return {"edits": edits, "weights": weights, "zeros": zeros}
+    return {"edits": edits, "weights": weights, "zeros": zeros, "untouched": untouched}

@@ -39,7 +39,9 @@ def importance(weight: Array, criterion: Criterion, second: Array, root: Array) 
     return np.asarray(np.abs(weight) * scale)
 
 
-def mask_of(worth: Array, pattern: Pattern, ratio: float, *, rows: bool) -> Array:
+def mask_of(
+    worth: Array, pattern: Pattern, ratio: float, *, rows: bool, threshold: float | None = None
+) -> Array:
     """Which weights become zero.
 
     Args:
@@ -48,6 +50,7 @@ def mask_of(worth: Array, pattern: Pattern, ratio: float, *, rows: bool) -> Arra
             ratio; `block` zeroes 16 neighbouring inputs together.
         ratio: the share of zeros, for the patterns that leave it open.
         rows: compare within each output (as Wanda does), else over the whole matrix.
+        threshold: instead of the ratio: all of which a weight (of a block, the mean) is worth less.
     """
     outputs, inputs = worth.shape
     if ":" in pattern:
@@ -60,15 +63,18 @@ def mask_of(worth: Array, pattern: Pattern, ratio: float, *, rows: bool) -> Arra
         return found
     if pattern == "block":
         whole = inputs // BLOCK * BLOCK
-        sums = worth[:, :whole].reshape(outputs, -1, BLOCK).sum(axis=2)
+        means = worth[:, :whole].reshape(outputs, -1, BLOCK).mean(axis=2)
         found = np.zeros(worth.shape, bool)
-        if sums.size:
-            found[:, :whole] = _least(sums, ratio, rows=rows).repeat(BLOCK, axis=1)
+        if means.size:
+            least = _least(means, ratio, rows=rows, threshold=threshold)
+            found[:, :whole] = least.repeat(BLOCK, axis=1)
         return found
-    return _least(worth, ratio, rows=rows)
+    return _least(worth, ratio, rows=rows, threshold=threshold)
 
 
-def _least(worth: Array, ratio: float, *, rows: bool) -> Array:
+def _least(worth: Array, ratio: float, *, rows: bool, threshold: float | None) -> Array:
+    if threshold is not None:
+        return np.asarray(worth < threshold)
     flat = worth if rows else worth.reshape(1, -1)
     count = int(flat.shape[1] * ratio)
     found = np.zeros(flat.shape, bool)
@@ -84,6 +90,7 @@ def sparsify(
     ratio: float,
     pattern: Pattern = "unstructured",
     criterion: Criterion = "obs",
+    threshold: float | None = None,
     damping: float = 1e-2,
 ) -> Array:
     """Zeros where they cost least, the rest corrected.
@@ -95,6 +102,7 @@ def sparsify(
         ratio: the share of zeros.
         pattern: where they may stand.
         criterion: which ones.
+        threshold: instead of the ratio, in the units of `importance`; not for N:M patterns.
         damping: of the covariance, as a share of its mean variance.
 
     Returns:
@@ -111,7 +119,8 @@ def sparsify(
     for start in range(0, left.shape[1], step):
         end = min(start + step, left.shape[1])
         worth = importance(left[:, start:end], criterion, second[start:end], root[start:end])
-        zero = mask_of(worth, pattern, ratio, rows=criterion == "wanda")
+        by_output = criterion == "wanda"
+        zero = mask_of(worth, pattern, ratio, rows=by_output, threshold=threshold)
         for column in range(start, end):
             lost = np.where(zero[:, column - start], left[:, column], 0.0) / root[column]
             left[:, column:] -= np.outer(lost, factor[column, column:])

@@ -3,8 +3,8 @@
 Source: the output energy |W_c|^2 E[x_c^2] of a channel, the first-order term of its contribution
 (as ThiNet's channel selection, Luo, Wu and Lin, 2017, arXiv:1707.06342, section 3.2, without its
 interactions).
-Differs: the variance stands for the mean square, since the bias takes what is constant; relative to
-the energy of the reader's outputs; summed over readers.
+Differs: with repair the variance stands for the mean square, since the bias takes what is constant;
+relative to the variance of the reader's outputs; summed over readers.
 Needs: samples without labels.
 Cost: O(parameters + samples).
 Choose it when: matrices are too large for `prune.obs`.
@@ -54,13 +54,13 @@ class Energy:
             grid=self.grid,
             repair=self.repair,
         )
-        return prune("prune.energy", amount, model, context, _rank, sees="energy")
+        return prune("prune.energy", amount, model, context, self._rank, sees="energy")
 
-
-def _rank(view: View) -> Ranking:
-    scores = np.zeros(view.group.units)
-    for reading, weight, columns in view.readers():
-        seen = view.seen[reading.node]
-        carried = (weight**2).sum(axis=0) * np.maximum(seen.second - seen.mean**2, 0.0)
-        scores += np.asarray([carried[own].sum() for own in columns]) / (seen.variance or 1.0)
-    return Ranking.of_scores(scores)
+    def _rank(self, view: View) -> Ranking:
+        scores = np.zeros(view.group.units)
+        for reading, weight, columns in view.readers():
+            seen = view.seen[reading.node]
+            constant = seen.mean**2 if self.repair else 0.0
+            carried = (weight**2).sum(axis=0) * np.maximum(seen.second - constant, 0.0)
+            scores += np.asarray([carried[own].sum() for own in columns]) / (seen.variance or 1.0)
+        return Ranking.of_scores(scores)

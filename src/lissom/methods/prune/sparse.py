@@ -4,22 +4,24 @@ Source: Frantar and Alistarh, "SparseGPT", 2023, arXiv:2301.00774, algorithm 1; 
 (Sun, Liu, Bair and Kolter, 2023, arXiv:2306.11695, equation 1) and by magnitude (Han, Pool, Tran
 and Dally, 2015, arXiv:1506.02626); N:M patterns as Mishra et al., 2021, arXiv:2104.08378.
 Differs: covariances instead of second moments, since the bias takes what is constant; every
-layer is corrected on what the original network feeds it.
+layer is corrected on what the original network feeds it. A threshold has the criterion's units: |w|
+(magnitude), |w| times the root mean square of its input (wanda), or the squared error of the output
+that the zero costs (obs).
 Needs: samples without labels.
 Cost: one inverse of each operator's input covariance, O(inputs^3).
 Choose it when: the file is packed afterwards, or a device has sparse kernels. ONNX Runtime computes
 with zeros as with other numbers: the model is NOT faster, and its file is smaller only once packed.
 """
 
-from typing import Annotated, ClassVar, Literal, final
+from typing import Annotated, ClassVar, Literal, Self, final
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from lissom.errors import MethodError
 from lissom.graph.model import Model
 from lissom.methods.protocol import ALREADY, SETTINGS, Context, Need, Plan, Skip
-from lissom.methods.pruning import Ratio
+from lissom.methods.pruning import EitherRatio
 from lissom.methods.reading import readings
 from lissom.methods.zeroing import zeroed
 
@@ -33,7 +35,15 @@ _ID = "prune.sparse"
 class Sparse:
     """Zeros in weights; see the module."""
 
-    ratio: Ratio = 0.5
+    ratio: EitherRatio = None
+    threshold: Annotated[
+        Annotated[float, Field(ge=0.0, lt=float("inf"))] | None,
+        Field(
+            description="Instead of a ratio: all weights that are worth less to the criterion "
+            "become zero; not with 2:4 and 4:8.",
+            json_schema_extra={"search": [0.01]},
+        ),
+    ] = None
     pattern: Annotated[
         Literal["unstructured", "2:4", "4:8", "block"],
         Field(
@@ -47,6 +57,14 @@ class Sparse:
     ] = "obs"
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ROWS})
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if self.threshold is not None and self.ratio is not None:
+            raise ValueError("give a ratio or a threshold, not both")
+        if self.threshold is not None and ":" in self.pattern:
+            raise ValueError(f"the pattern {self.pattern} says how many are zero; no threshold can")
+        return self
 
     def plan(self, model: Model, context: Context) -> Plan:
         """Zero and correct every operator that can be seen as a matrix."""
@@ -68,13 +86,16 @@ class Sparse:
                 skips.append(Skip(target=node, reason=reason))
         if not nodes:
             return Plan(method=_ID, edits=(), skips=tuple(skips), summary="nothing was zeroed")
-        found = zeroed(
-            model,
-            nodes,
-            {"ratio": self.ratio, "pattern": self.pattern, "criterion": self.criterion},
-            context.calibration,
-            context.store,
-        )
+        settings = {
+            "ratio": self.ratio or 0.5,
+            "threshold": self.threshold,
+            "pattern": self.pattern,
+            "criterion": self.criterion,
+        }
+        found = zeroed(model, nodes, settings, context.calibration, context.store)
+        skips += [Skip(target=node, reason=self._why_none) for node in found.untouched]
+        if not found.edits:
+            return Plan(method=_ID, edits=(), skips=tuple(skips), summary="nothing was zeroed")
         return Plan(
             method=_ID,
             edits=found.edits,
@@ -82,3 +103,9 @@ class Sparse:
             summary=f"{found.zeros} of {found.weights} weights of {len(nodes)} operators are zero: "
             f"{found.packed_bytes} instead of {4 * found.weights} bytes if packed, no faster",
         )
+
+    @property
+    def _why_none(self) -> str:
+        if self.threshold is None:
+            return "it has too few inputs for a zero"
+        return f"none of its weights is worth less than {self.threshold:g}"
