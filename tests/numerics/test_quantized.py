@@ -195,3 +195,21 @@ def test_quantizing_again_changes_nothing(w, bits, symmetric):
     q = quantize_weight(w, bits=bits, symmetric=symmetric, signed=symmetric)
     again = quantize(dequantize(q), q.scale, q.zero_point, bits=bits, signed=symmetric)
     assert np.array_equal(again.values, q.values)
+
+
+@given(WEIGHTS, BITS, st.booleans())
+def test_scales_can_be_powers_of_two(x, bits, symmetric):
+    how = {"bits": bits, "axis": 0, "symmetric": symmetric}
+    exact, power = (quantize_weight(x, **how, power_of_two=one) for one in (False, True))
+    assert np.all(np.frexp(power.scale)[0] == 0.5)
+    # Up to half a step as everywhere, and a step where the zero point was rounded.
+    assert np.all(np.abs(dequantize(power) - x) <= scales_of(power) * (1 + 1e-5))
+    assert np.all(power.scale >= exact.scale)
+    assert np.all(power.scale < 2 * exact.scale)
+
+
+def test_a_power_of_two_by_hand():
+    scale, _ = scale_zero_point(-3.0, 0.0, bits=3, signed=True, symmetric=True, power_of_two=True)
+    assert scale == 1.0
+    scale, _ = scale_zero_point(-3.1, 0.0, bits=3, signed=True, symmetric=True, power_of_two=True)
+    assert scale == 2.0

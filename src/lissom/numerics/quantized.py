@@ -22,6 +22,7 @@ __all__ = [
     "Granularity",
     "QuantizedTensor",
     "dequantize",
+    "expand",
     "integer_range",
     "quantize",
     "quantize_bias",
@@ -151,7 +152,13 @@ def scale_shape(
 
 
 def scale_zero_point(
-    low: npt.ArrayLike, high: npt.ArrayLike, *, bits: int, signed: bool, symmetric: bool
+    low: npt.ArrayLike,
+    high: npt.ArrayLike,
+    *,
+    bits: int,
+    signed: bool,
+    symmetric: bool,
+    power_of_two: bool = False,
 ) -> tuple[npt.NDArray[np.float32], Integers]:
     """Scale and zero point that cover [low, high], widened so that it holds zero.
 
@@ -165,6 +172,7 @@ def scale_zero_point(
         bits: 2 to 8.
         signed: signed integers.
         symmetric: as above.
+        power_of_two: the scale is the next power of two, so that a shift multiplies by it.
 
     Returns:
         Scale (float32) and zero point (the integers' type), both in the shape of the input.
@@ -184,16 +192,18 @@ def scale_zero_point(
     lowest, highest = np.minimum(lowest, 0.0), np.maximum(highest, 0.0)
     if symmetric:
         half = (1 << (bits - 1)) - 1
-        scale = _safe_scale(np.maximum(-lowest, highest) / half)
+        scale = _safe_scale(np.maximum(-lowest, highest) / half, power_of_two=power_of_two)
         middle = 0 if signed else 1 << (bits - 1)
         return scale, np.full(scale.shape, middle, dtype)
-    scale = _safe_scale((highest - lowest) / (last - first))
+    scale = _safe_scale((highest - lowest) / (last - first), power_of_two=power_of_two)
     zero_point = np.rint(first - lowest / scale.astype(np.float64))
     return scale, np.asarray(np.clip(zero_point, first, last).astype(dtype))
 
 
-def _safe_scale(scale: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+def _safe_scale(scale: npt.NDArray[np.float64], *, power_of_two: bool) -> npt.NDArray[np.float32]:
     filled = np.where(scale == 0.0, 1.0, np.maximum(scale, _SMALLEST_SCALE))
+    if power_of_two:
+        filled = np.exp2(np.ceil(np.log2(filled)))
     return np.asarray(filled, dtype=np.float32)
 
 
@@ -229,12 +239,12 @@ def quantize(
     axis = _positive(axis, x.ndim)
     # Float32 as the runtimes do; a bias has more bits than float32 holds, so it takes float64.
     work = np.float64 if bits == _BIAS_BITS else np.float32
-    divisor: Floats = _expand(np.asarray(scale), x.shape, axis, block_size).astype(work)
+    divisor: Floats = expand(np.asarray(scale), x.shape, axis, block_size).astype(work)
     numerator: Floats = np.asarray(x, dtype=work)
     with np.errstate(over="ignore"):
         rounded = np.rint(numerator / divisor).astype(np.float64)
     if zero_point is not None:
-        rounded = rounded + _expand(np.asarray(zero_point), x.shape, axis, block_size)
+        rounded = rounded + expand(np.asarray(zero_point), x.shape, axis, block_size)
     first, last = integer_range(bits, signed=signed)
     return QuantizedTensor(
         values=np.asarray(np.clip(rounded, first, last).astype(storage_dtype(bits, signed=signed))),
@@ -253,8 +263,8 @@ def dequantize(quantized: QuantizedTensor) -> npt.NDArray[np.float32]:
     shape = q.values.shape
     wide = q.values.astype(np.int64)
     if q.zero_point is not None:
-        wide = wide - _expand(q.zero_point.astype(np.int64), shape, q.axis, q.block_size)
-    scale = _expand(q.scale, shape, q.axis, q.block_size)
+        wide = wide - expand(q.zero_point.astype(np.int64), shape, q.axis, q.block_size)
+    scale = expand(q.scale, shape, q.axis, q.block_size)
     return np.asarray(wide.astype(np.float32) * scale, dtype=np.float32)
 
 
@@ -266,6 +276,7 @@ def quantize_weight(
     block_size: int | None = None,
     symmetric: bool = True,
     signed: bool = True,
+    power_of_two: bool = False,
 ) -> QuantizedTensor:
     """Quantize a weight to nearest, on the full range of each tensor, channel or block.
 
@@ -276,6 +287,7 @@ def quantize_weight(
         block_size: elements along `axis` that share a scale.
         symmetric: zero point in the middle; for signed integers it is then left out (None).
         signed: signed integers, which most kernels want.
+        power_of_two: scales are powers of two, nothing saturates.
 
     Returns:
         The quantized tensor; its values have w's shape.
@@ -286,7 +298,9 @@ def quantize_weight(
     axis = _positive(axis, w.ndim)
     scale_shape(w.shape, axis, block_size)
     low, high = _ranges(w, axis, block_size)
-    scale, zero_point = scale_zero_point(low, high, bits=bits, signed=signed, symmetric=symmetric)
+    scale, zero_point = scale_zero_point(
+        low, high, bits=bits, signed=signed, symmetric=symmetric, power_of_two=power_of_two
+    )
     return quantize(
         w,
         scale,
@@ -323,10 +337,20 @@ def _positive(axis: int | None, rank: int) -> int | None:
     return axis + rank if axis is not None and axis < 0 else axis
 
 
-def _expand(
+def expand(
     array: npt.NDArray[Any], shape: tuple[int, ...], axis: int | None, block_size: int | None
 ) -> npt.NDArray[Any]:
-    """A scale or zero point in a shape that broadcasts against the values."""
+    """A scale or zero point in a shape that broadcasts against the values.
+
+    Args:
+        array: of the shape that `scale_shape` tells.
+        shape: of the values.
+        axis: of the channels or blocks.
+        block_size: elements along `axis` that share a scale.
+
+    Raises:
+        ValueError: the array has another shape.
+    """
     expected = scale_shape(shape, axis, block_size)
     if array.shape != expected:
         raise ValueError(f"a scale or zero point has shape {array.shape}, expected {expected}")
