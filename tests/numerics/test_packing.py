@@ -12,8 +12,11 @@ from lissom.numerics.packing import (
     BlockPacked,
     pack_int4,
     pack_matmul_nbits,
+    pack_words,
     unpack_int4,
     unpack_matmul_nbits,
+    unpack_words,
+    word_shifts,
 )
 from lissom.numerics.quantized import dequantize, quantize_weight
 
@@ -125,3 +128,27 @@ def test_onnxruntime_reads_the_blocks(bits, symmetric, block_size):
     )
     y = run_matmul_nbits(pack_matmul_nbits(q), x)
     assert np.allclose(y, x @ dequantize(q).T, rtol=1e-4, atol=1e-3)
+
+
+@given(st.integers(1, 8), st.integers(0, 200), st.integers(0, 2**31))
+def test_words_are_taken_apart_again(bits, size, seed):
+    indices = np.random.default_rng(seed).integers(0, 1 << bits, size).astype(np.uint8)
+    words = pack_words(indices, bits)
+    assert words.nbytes == 8 * -(-size // (64 // bits))
+    assert np.array_equal(unpack_words(words, bits, (size,)), indices)
+
+
+def test_words_by_hand():
+    assert pack_words(np.asarray([[1, 2], [7, 0]], np.uint8), 3).tolist() == [
+        1 + (2 << 3) + (7 << 6)
+    ]
+    assert word_shifts(5).tolist() == [5 * i for i in range(12)]
+
+
+def test_what_does_not_fit_words_is_refused():
+    with pytest.raises(ValueError, match="does not fit 3 bits"):
+        pack_words(np.asarray([8], np.uint8), 3)
+    with pytest.raises(ValueError, match="bits is 9"):
+        word_shifts(9)
+    with pytest.raises(ValueError, match="cannot hold"):
+        unpack_words(np.zeros(2, np.uint64), 3, (21,))

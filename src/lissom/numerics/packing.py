@@ -1,9 +1,11 @@
 """Packing of small integers into bytes, as ONNX and ONNX Runtime store them.
 
-Two layouts. ONNX's INT4 and UINT4 tensors: two values a byte in memory order, the first in the low
-half, the last byte padded with zero. And `com.microsoft.MatMulNBits`: the weight as [N, K], that is
+Three layouts. ONNX's INT4 and UINT4 tensors: two values a byte in memory order, the first in the
+low half, the last byte padded with zero. `com.microsoft.MatMulNBits`: the weight as [N, K], that is
 [out, in], cut into blocks along K; each block one blob of bytes, low half first; zero points packed
-the same way along the blocks (the operator's text in ONNX Runtime, docs/ContribOperators.md).
+the same way along the blocks (the operator's text in ONNX Runtime, docs/ContribOperators.md). And
+words, for widths that have no type in ONNX: as many indices as fit into 64 bits, the first in the
+lowest, which a graph of standard operators takes apart (BitShift, BitwiseAnd).
 """
 
 from __future__ import annotations
@@ -21,14 +23,18 @@ __all__ = [
     "BlockPacked",
     "pack_int4",
     "pack_matmul_nbits",
+    "pack_words",
     "unpack_int4",
     "unpack_matmul_nbits",
+    "unpack_words",
+    "word_shifts",
 ]
 
 Bytes = npt.NDArray[np.uint8]
 NBITS_BLOCK_SIZES = (16, 32, 64, 128, 256)
 """Block sizes that MatMulNBits accepts."""
 _NBITS = (4, 8)
+_WORD, _BYTE = 64, 8
 
 
 def pack_int4(values: npt.NDArray[np.integer[Any]]) -> Bytes:
@@ -65,6 +71,53 @@ def unpack_int4(packed: Bytes, shape: tuple[int, ...], *, signed: bool) -> npt.N
     if not signed:
         return halves
     return np.asarray(((halves ^ 8).astype(np.int8) - 8).astype(np.int8))
+
+
+def word_shifts(bits: int) -> npt.NDArray[np.uint64]:
+    """By how much each index of a word is shifted: 0, bits, 2 bits, ... (21 indices of 3 bits).
+
+    Raises:
+        ValueError: `bits` is not in 1..8.
+    """
+    if not 1 <= bits <= _BYTE:
+        raise ValueError(f"bits is {bits}: use 1 to 8")
+    return np.arange(_WORD // bits, dtype=np.uint64) * np.uint64(bits)
+
+
+def pack_words(indices: npt.NDArray[np.uint8], bits: int) -> npt.NDArray[np.uint64]:
+    """Pack indices into 64-bit words; the last word is padded with zeros.
+
+    Args:
+        indices: below 2^bits, any shape.
+        bits: 1 to 8.
+
+    Returns:
+        A vector of words.
+
+    Raises:
+        ValueError: an index needs more bits.
+    """
+    shifts = word_shifts(bits)
+    flat = np.asarray(indices).reshape(-1)
+    if flat.size and int(flat.max()) >> bits:
+        raise ValueError(f"an index of {int(flat.max())} does not fit {bits} bits")
+    wide = np.pad(flat.astype(np.uint64), (0, -flat.size % len(shifts))).reshape(-1, len(shifts))
+    return np.asarray(np.bitwise_or.reduce(wide << shifts, axis=1), np.uint64)
+
+
+def unpack_words(
+    words: npt.NDArray[np.uint64], bits: int, shape: tuple[int, ...]
+) -> npt.NDArray[np.uint8]:
+    """The inverse of `pack_words`: indices of the given shape.
+
+    Raises:
+        ValueError: the number of words is not what the shape needs.
+    """
+    shifts, size = word_shifts(bits), int(np.prod(shape, dtype=np.int64))
+    if words.shape != (-(-size // len(shifts)),):
+        raise ValueError(f"{words.size} words cannot hold {size} indices of {bits} bits")
+    plain = (words[:, None] >> shifts) & np.uint64((1 << bits) - 1)
+    return plain.reshape(-1)[:size].astype(np.uint8).reshape(shape)
 
 
 @final
