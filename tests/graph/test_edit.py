@@ -8,6 +8,7 @@ from lissom.graph.cutting import Resizing, ScaleInput, SetInput, WeightCut
 from lissom.graph.edit import (
     BypassNodes,
     Cast,
+    CodebookEncoding,
     EncodeWeight,
     InsertScale,
     IntegerEncoding,
@@ -19,6 +20,7 @@ from lissom.graph.edit import (
     edit_from_json,
     edit_to_json,
 )
+from lissom.numerics.codebook import learn
 from lissom.numerics.packing import pack_matmul_nbits
 from lissom.numerics.quantized import dequantize, quantize_weight
 from lissom.store.refs import FileRef
@@ -39,6 +41,12 @@ def every_kind(store):
         EncodeWeight(weight="w", encoding=channels, kernel="dequantize", consumers=("a", "b")),
         EncodeWeight(
             weight="w", encoding=packed, kernel="matmul_nbits", consumers=("a",), accuracy_level=4
+        ),
+        EncodeWeight(
+            weight="w",
+            encoding=CodebookEncoding.of(learn(w, bits=3), store),
+            kernel="fold",
+            consumers=("a",),
         ),
         QuantizeActivation(value="x", scale=0.5, zero_point=3, graph_output=True),
         QuantizeActivation(value="x", consumers=("a",)),
@@ -69,6 +77,7 @@ def test_every_edit_has_a_line(store):
     assert [describe(edit) for edit in every_kind(store)] == [
         "EncodeWeight w: 8 bits, dequantize",
         "EncodeWeight w: 4 bits, blocks of 16, matmul_nbits",
+        "EncodeWeight w: 3 bits, table, fold",
         "QuantizeActivation x: uint8, scale 0.5, zero point 3",
         "QuantizeActivation x: dynamic",
         "Cast weight w: float16",

@@ -20,13 +20,20 @@ from lissom.graph.cutting import (
     rewrite_from_json,
     rewrite_to_json,
 )
-from lissom.graph.encoding import IntegerEncoding, encoding_from_json, encoding_to_json
+from lissom.graph.encoding import (
+    CodebookEncoding,
+    Encoding,
+    IntegerEncoding,
+    encoding_from_json,
+    encoding_to_json,
+)
 from lissom.store.hashing import Json
 from lissom.store.refs import ArrayRef, FileRef
 
 __all__ = [
     "BypassNodes",
     "Cast",
+    "CodebookEncoding",
     "Edit",
     "EncodeWeight",
     "FuseNodes",
@@ -45,21 +52,22 @@ __all__ = [
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeWeight:
-    """Keep a weight as integers.
+    """Keep a weight as integers, or as indices into a table.
 
     Attributes:
         weight: the initializer.
-        encoding: its integers, scale and zero point.
+        encoding: its integers, scale and zero point; or its indices, table and scale (`fold` only).
         kernel: `dequantize` writes DequantizeLinear behind the integers (integer kernels fuse with
-            it); `matmul_nbits` replaces a MatMul or Gemm by com.microsoft.MatMulNBits.
+            it); `fold` writes plain operators, which a runtime computes once, when it loads the
+            model; `matmul_nbits` replaces a MatMul or Gemm by com.microsoft.MatMulNBits.
         consumers: the nodes that read the integers; all others keep the float weight.
         accuracy_level: for `matmul_nbits`: 0 leaves the choice to the runtime, 4 lets it quantize
             the activations to 8 bits in blocks, 1 computes in float32.
     """
 
     weight: str
-    encoding: IntegerEncoding
-    kernel: Literal["dequantize", "matmul_nbits"]
+    encoding: Encoding
+    kernel: Literal["dequantize", "fold", "matmul_nbits"]
     consumers: tuple[str, ...]
     accuracy_level: int = 0
 
@@ -223,7 +231,8 @@ def describe(edit: Edit) -> str:
     match edit:
         case EncodeWeight(weight=weight, encoding=encoding, kernel=kernel):
             block = f", blocks of {encoding.block_size}" if encoding.block_size else ""
-            return f"EncodeWeight {weight}: {encoding.bits} bits{block}, {kernel}"
+            table = ", table" if isinstance(encoding, CodebookEncoding) else ""
+            return f"EncodeWeight {weight}: {encoding.bits} bits{block}{table}, {kernel}"
         case QuantizeActivation(value=value, scale=None):
             return f"QuantizeActivation {value}: dynamic"
         case QuantizeActivation(value=value, scale=scale, zero_point=point, dtype=dtype):

@@ -1,18 +1,25 @@
-"""A weight kept as integers, its arrays in the store."""
+"""A weight kept narrow, as integers or as indices into a table, its arrays in the store."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, final
+from dataclasses import dataclass, fields
+from typing import Any, TypeAlias, final
 
+from lissom.numerics.codebook import CodebookTensor
 from lissom.numerics.packing import BlockPacked
 from lissom.numerics.quantized import QuantizedTensor
 from lissom.store.hashing import Json
 from lissom.store.refs import ArrayRef
 from lissom.store.store import Store
 
-__all__ = ["IntegerEncoding", "encoding_from_json", "encoding_to_json"]
+__all__ = [
+    "CodebookEncoding",
+    "Encoding",
+    "IntegerEncoding",
+    "encoding_from_json",
+    "encoding_to_json",
+]
 
 
 @final
@@ -20,7 +27,8 @@ __all__ = ["IntegerEncoding", "encoding_from_json", "encoding_to_json"]
 class IntegerEncoding:
     """A weight as integers, its arrays in the store.
 
-    For the kernel `dequantize` the arrays are those of a `QuantizedTensor`, one integer an element.
+    For the kernels `dequantize` and `fold` the arrays are those of a `QuantizedTensor`, one integer
+    an element.
     For `matmul_nbits` they are those of a `BlockPacked`: values uint8 [N, blocks, blob], scale
     [N, blocks], zero points packed.
 
@@ -44,7 +52,7 @@ class IntegerEncoding:
 
     @classmethod
     def of(cls, quantized: QuantizedTensor, store: Store) -> IntegerEncoding:
-        """Keep a quantized tensor in the store, for the kernel `dequantize`."""
+        """Keep a quantized tensor in the store, for the kernels `dequantize` and `fold`."""
         point = quantized.zero_point
         return cls(
             values=store.put_array(quantized.values),
@@ -88,29 +96,80 @@ class IntegerEncoding:
         )
 
 
-def encoding_to_json(encoding: IntegerEncoding) -> Json:
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodebookEncoding:
+    """A weight as indices into a table: the arrays of a `CodebookTensor`, for the kernel `fold`.
+
+    They have the weight's shape, or another one with its elements in the same order.
+
+    Attributes:
+        indices: uint8.
+        table: float32 [levels], or [channels, levels].
+        scale: float32; None where there is none.
+        bits: of an index, 1 to 8.
+        axis: of the channels or along which the blocks lie, in the indices; None per tensor.
+        block_size: elements along `axis` that share a scale; None without blocks.
+    """
+
+    indices: ArrayRef
+    table: ArrayRef
+    scale: ArrayRef | None
+    bits: int
+    axis: int | None
+    block_size: int | None
+
+    @classmethod
+    def of(cls, codebook: CodebookTensor, store: Store) -> CodebookEncoding:
+        """Keep a coded tensor in the store."""
+        scale = codebook.scale
+        return cls(
+            indices=store.put_array(codebook.indices),
+            table=store.put_array(codebook.table),
+            scale=None if scale is None else store.put_array(scale),
+            bits=codebook.bits,
+            axis=codebook.axis,
+            block_size=codebook.block_size,
+        )
+
+    def codebook(self, store: Store) -> CodebookTensor:
+        """The tensor that `of` kept.
+
+        Raises:
+            ValueError: the arrays are none of a coded tensor.
+            StoreError: an array is not in the store.
+        """
+        return CodebookTensor(
+            indices=store.array(self.indices),
+            table=store.array(self.table),
+            scale=None if self.scale is None else store.array(self.scale),
+            bits=self.bits,
+            axis=self.axis,
+            block_size=self.block_size,
+        )
+
+
+Encoding: TypeAlias = IntegerEncoding | CodebookEncoding
+_ARRAYS = ("values", "indices", "table", "scale", "zero_point")
+
+
+def encoding_to_json(encoding: Encoding) -> Json:
     """Write as JSON; `encoding_from_json` is the inverse."""
-    point = encoding.zero_point
-    return {
-        "values": encoding.values.to_json(),
-        "scale": encoding.scale.to_json(),
-        "zero_point": None if point is None else point.to_json(),
-        "bits": encoding.bits,
-        "signed": encoding.signed,
-        "axis": encoding.axis,
-        "block_size": encoding.block_size,
-    }
+    written: dict[str, Json] = {}
+    for field in fields(encoding):
+        value = getattr(encoding, field.name)
+        written[field.name] = value.to_json() if isinstance(value, ArrayRef) else value
+    return written
 
 
-def encoding_from_json(value: Mapping[str, Json]) -> IntegerEncoding:
+def encoding_from_json(value: Mapping[str, Json]) -> Encoding:
     """Read what `encoding_to_json` wrote.
 
     Raises:
-        KeyError: a field is missing.
-        TypeError: a field is too many.
+        TypeError: a field is missing or too many.
     """
-    fields: dict[str, Any] = dict(value)
-    for name in ("values", "scale", "zero_point"):
-        if fields[name] is not None:
-            fields[name] = ArrayRef.from_json(fields[name])
-    return IntegerEncoding(**fields)
+    read: dict[str, Any] = dict(value)
+    for name in _ARRAYS:
+        if read.get(name) is not None:
+            read[name] = ArrayRef.from_json(read[name])
+    return CodebookEncoding(**read) if "table" in read else IntegerEncoding(**read)

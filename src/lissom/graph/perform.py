@@ -35,6 +35,7 @@ from lissom.graph.opset import raise_opset
 from lissom.graph.perform_bypass import bypass_nodes
 from lissom.graph.perform_cast import cast_nodes, cast_weight
 from lissom.graph.perform_draft import Draft
+from lissom.graph.perform_fold import fold_weight
 from lissom.graph.perform_fusion import fuse_nodes
 from lissom.graph.perform_matmul import quantize_dynamically, use_matmul_nbits
 from lissom.graph.perform_quantize import encode_weight, least_opset, quantize_activation
@@ -119,6 +120,8 @@ def _perform_all(  # noqa: C901 - one case for each kind of edit
                 insert_scale(draft, edit, store)
             case EncodeWeight(kernel="dequantize"):
                 encode_weight(draft, edit, store)
+            case EncodeWeight(kernel="fold"):
+                fold_weight(draft, edit, store)
             case EncodeWeight():
                 use_matmul_nbits(draft, edit, store)
             case QuantizeActivation(scale=None):

@@ -52,6 +52,7 @@ class Draft:
                 self._value_names.update(value.name or "" for value in node.outputs)
         self._helpers: set[ir.Node] = set()
         self.pairs: dict[tuple[str, str, float, int], ir.Value] = {}
+        self._shared: dict[str, ir.Value] = {}
 
     # -- finding ---------------------------------------------------------------------------------
 
@@ -130,6 +131,12 @@ class Draft:
         self.ir.graph.register_initializer(value)
         self.values[value.name or ""] = value
         return value
+
+    def shared(self, wanted: str, tensor: ir.TensorProtocol) -> ir.Value:
+        """A constant that several edits read: added when it is first asked for under this name."""
+        if wanted not in self._shared:
+            self._shared[wanted] = self.constant(wanted, tensor)
+        return self._shared[wanted]
 
     def output(self, wanted: str, dtype: ir.DataType | None, like: ir.Value | None) -> ir.Value:
         """A value for a new node to give, shaped as another (None: shape or type unknown)."""

@@ -15,7 +15,7 @@ import numpy as np
 import onnx_ir as ir
 
 from lissom.errors import BrokenPromise, MethodError
-from lissom.graph.edit import EncodeWeight, QuantizeActivation, describe
+from lissom.graph.edit import EncodeWeight, IntegerEncoding, QuantizeActivation, describe
 from lissom.graph.perform_draft import Draft
 from lissom.store.store import Store
 
@@ -166,8 +166,8 @@ def use_matmul_nbits(draft: Draft, edit: EncodeWeight, store: Store) -> None:
     weight = draft.weight(edit.weight, why)
     readers = draft.chosen_readers(weight, edit.consumers, why)
     encoding = edit.encoding
-    if encoding.block_size is None:
-        raise BrokenPromise(f"{why}: MatMulNBits takes blocks")
+    if not isinstance(encoding, IntegerEncoding) or encoding.block_size is None:
+        raise BrokenPromise(f"{why}: MatMulNBits takes integers in blocks")
     values, scale = store.array(encoding.values), store.array(encoding.scale)
     inputs = [
         draft.constant(f"{edit.weight}/quantized", ir.tensor(values)),

@@ -14,7 +14,8 @@ import numpy as np
 import onnx_ir as ir
 
 from lissom.errors import BrokenPromise, MethodError
-from lissom.graph.edit import EncodeWeight, IntegerEncoding, QuantizeActivation, describe
+from lissom.graph.edit import EncodeWeight, QuantizeActivation, describe
+from lissom.graph.encoding import Encoding, IntegerEncoding
 from lissom.graph.perform_draft import Draft
 from lissom.graph.perform_gather import is_lookup, look_up_integers
 from lissom.numerics.packing import pack_int4
@@ -30,24 +31,29 @@ _BIAS_BITS = 32
 def least_opset(edit: EncodeWeight | QuantizeActivation) -> int:
     """The oldest opset whose operators can express the edit.
 
-    QuantizeLinear is of opset 10, dynamic of 11, an axis of 13, blocks and 4 bits of 21.
+    QuantizeLinear is of opset 10, dynamic of 11, an axis of 13, blocks and 4 bits of 21; the
+    operators that take words apart (see `perform_fold`) are of 18.
     """
     if isinstance(edit, QuantizeActivation):
         return 11 if edit.scale is None else 10
     if edit.kernel == "matmul_nbits":
         return 1
     encoding = edit.encoding
+    if edit.kernel == "fold":
+        return 21 if encoding.bits == _FOUR_BITS else 13 if encoding.bits in {8, 32} else 18
     if encoding.block_size is not None or encoding.bits <= _FOUR_BITS:
         return 21
     return 10 if encoding.axis is None else 13
 
 
-def read_encoding(encoding: IntegerEncoding, store: Store, why: str) -> QuantizedTensor:
+def read_encoding(encoding: Encoding, store: Store, why: str) -> QuantizedTensor:
     """The integers of an edit.
 
     Raises:
         BrokenPromise: the arrays are none of a quantized tensor.
     """
+    if not isinstance(encoding, IntegerEncoding):
+        raise BrokenPromise(f"{why}: only the kernel 'fold' reads tables")
     try:
         return encoding.quantized(store)
     except ValueError as error:
