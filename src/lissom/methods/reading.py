@@ -26,6 +26,7 @@ __all__ = [
     "flat",
     "readers_of",
     "readings",
+    "rebiased",
     "replaced",
     "rows",
     "unflat",
@@ -224,14 +225,26 @@ def replaced(
         bias: [outputs]; for a product whose bias is added behind it, what comes on top of that.
         store: where the arrays are put.
     """
+    return [
+        ReplaceWeight(weight=site.weight, values=store.put_array(unflat(site, weight))),
+        rebiased(model, site, bias, store),
+    ]
+
+
+def rebiased(model: Model, site: Site, bias: Array, store: Store) -> ReplaceWeight:
+    """The edit that gives a site the bias of y = W x + b.
+
+    Args:
+        model: that the site is in.
+        site: the operator.
+        bias: [outputs]; for a product whose bias is added behind it, what comes on top of that.
+        store: where the array is put.
+    """
     name = bias_of(model, site)
     if name is not None and site.bias is None:
         bias = bias + model.weight(name)
-    return [
-        ReplaceWeight(weight=site.weight, values=store.put_array(unflat(site, weight))),
-        ReplaceWeight(
-            weight=name or f"{site.node}_bias",
-            values=store.put_array(bias.astype(np.float32)),
-            bias_of=None if name is not None else site.node,
-        ),
-    ]
+    return ReplaceWeight(
+        weight=name or f"{site.node}_bias",
+        values=store.put_array(bias.astype(np.float32)),
+        bias_of=None if name is not None else site.node,
+    )
