@@ -57,6 +57,16 @@ def test_a_convolution_stands_between_others(
     assert np.isfinite(found).all()
 
 
+def test_both_forms_of_widening_give_the_same_product() -> None:
+    answers = []
+    for kernel in ("dequantize", "fold"):
+        model = onnx.load_from_string(probe_models.widened_product((1, 8), (8, 6), kernel))
+        onnx.checker.check_model(model, full_check=True)
+        evaluator = ReferenceEvaluator(model)
+        answers.append(evaluator.run(None, {"x": np.ones((1, 8), np.float32)})[0])
+    np.testing.assert_allclose(*answers, rtol=1e-6)
+
+
 def test_the_saturating_product_is_exact_by_definition() -> None:
     data, feeds, exact = probe_models.saturating_product()
     found = ReferenceEvaluator(onnx.load_from_string(data)).run(None, feeds)[0]

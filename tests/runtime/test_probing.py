@@ -7,7 +7,15 @@ import pytest
 
 from lissom.graph import probe_models
 from lissom.runtime import _probing as module
-from lissom.runtime._probing import Bench, feeds_of, kept_facts, named, reduce_range, weight_only
+from lissom.runtime._probing import (
+    Bench,
+    feeds_of,
+    folds_weights,
+    kept_facts,
+    named,
+    reduce_range,
+    weight_only,
+)
 from lissom.runtime.facts import Facts
 from lissom.runtime.onnxruntime import Runtime
 from lissom.runtime.target import Target
@@ -45,6 +53,16 @@ def test_a_model_against_a_larger_one(bench: Bench) -> None:
         assert session.run(feeds_of(small[0]))["y"].shape == (1, 8)
     model = probe_models.float_product(*large)
     assert bench.gain(model, model, feeds_of(large[0]), Target(threads=2)) > 0
+
+
+@pytest.mark.parametrize(("gain", "folds"), [(8.0, True), (1.0, False)])
+def test_weights_are_folded_where_that_gains(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, gain: float, folds: bool
+) -> None:
+    monkeypatch.setattr(Bench, "gain", lambda *_: gain)
+    notes: list[str] = []
+    assert folds_weights(bench, notes) is folds
+    assert f"{gain:.2f} x as fast" in notes[0]
 
 
 def test_weight_only_lists_what_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ runs them and draws the conclusions. Weights are random with a fixed seed.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -26,6 +26,7 @@ __all__ = [
     "packed_product",
     "quantized_operator",
     "saturating_product",
+    "widened_product",
 ]
 
 _OPSET: Final = 21
@@ -201,6 +202,25 @@ def convolution_between(
     graph.node("Conv", given, ["out"], group=groups, **settings)
     graph.node("GlobalAveragePool", ["out"], ["pooled"])
     return graph.bytes({"x": shape}, ["pooled"]), "Conv_1"
+
+
+def widened_product(
+    shape: Sequence[int], weight: Sequence[int], kernel: Literal["dequantize", "fold"]
+) -> bytes:
+    """A float MatMul whose weight is kept as integers, with a scale for each output."""
+    from onnx import TensorProto
+
+    graph = _Graph("uint8")
+    values = np.random.default_rng(0).integers(-127, 128, weight).astype(np.int8)
+    integers = graph.constant("w", values)
+    scale = graph.constant("scale", np.full(weight[-1], _SCALE / 100, np.float32))
+    if kernel == "dequantize":
+        graph.node("DequantizeLinear", [integers, scale], ["wide"], axis=1)
+    else:
+        graph.node("Cast", [integers], ["plain"], to=TensorProto.FLOAT)
+        graph.node("Mul", ["plain", scale], ["wide"])
+    graph.product(weight, ["x", "wide"], 1)
+    return graph.bytes({"x": shape}, ["out"])
 
 
 def dynamic_product(shape: Sequence[int], weight: Sequence[int]) -> bytes:

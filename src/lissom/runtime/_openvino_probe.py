@@ -22,6 +22,7 @@ from lissom.runtime._probing import (
     PRODUCTS,
     Bench,
     feeds_of,
+    folds_weights,
     named,
     reduce_range,
     weight_only,
@@ -65,6 +66,7 @@ def probe(*, folder: str) -> Json:
         dynamic_operators=_dynamic_operators(bench, notes),
         float_answers=_float_answers(bench, activation),
         asymmetric_weights=_asymmetric_weights(bench),
+        folds_weights=folds_weights(bench, notes),
         precisions=_precisions(bench, notes),
         float16_compute=_float16_compute(bench, notes),
         slow_fusions=(),  # there is no operator of ours that OpenVINO would have fused itself

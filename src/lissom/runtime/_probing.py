@@ -24,6 +24,7 @@ __all__ = [
     "PRODUCTS",
     "Bench",
     "feeds_of",
+    "folds_weights",
     "kept_facts",
     "named",
     "reduce_range",
@@ -136,6 +137,25 @@ def weight_only(bench: Bench, notes: list[str]) -> tuple[tuple[int, int], ...]:
                 f"{named(rows, (inner, features))}: {gain:.2f} x as fast as float32"
             )
     return tuple(usable)
+
+
+def folds_weights(bench: Bench, notes: list[str]) -> bool:
+    """Whether integer weights are faster behind plain operators than behind DequantizeLinear.
+
+    A runtime that computes constants at load has then nothing left to do in a run.
+    """
+    shape, weight, _ = ENCODER
+    rows = (1, shape[-1])
+    gain = bench.gain(
+        probe_models.widened_product(rows, weight, "dequantize"),
+        probe_models.widened_product(rows, weight, "fold"),
+        feeds_of(rows),
+    )
+    notes.append(
+        f"integer weights widened by Cast and Mul, {named(rows, weight)}: {gain:.2f} x as fast as "
+        "by DequantizeLinear"
+    )
+    return gain > GAIN
 
 
 def kept_facts(runtime: Runtime, entry: str, store: Store, *, probe: int, seconds: float) -> Facts:

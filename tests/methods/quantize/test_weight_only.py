@@ -75,6 +75,29 @@ def test_blocks_that_the_runtime_cannot_multiply_are_expanded(tmp_path):
     assert "0 multiplied packed" in plan.summary
 
 
+@pytest.mark.parametrize(("bits", "block"), [(8, None), (4, 32), (8, 32)])
+def test_weights_folded_at_load_answer_as_expanded_ones(bits, block, tmp_path):
+    proto = product(np.random.default_rng(0).standard_normal((80, 16)))
+    feeds, answers = tiny.feeds(proto), []
+    for kernel in ("dequantize", "fold"):
+        method = WeightOnly(bits=bits, block_size=block, kernel=kernel)
+        _, result, plan, _ = applied(proto, tmp_path, method)
+        assert [edit.kernel for edit in plan.edits] == [kernel]
+        answers.append(run(result, feeds)[0])
+    np.testing.assert_allclose(answers[0], answers[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("folds", [True, False])
+def test_the_runtime_says_which_form_is_faster(folds, tmp_path):
+    proto = tiny.transformer()
+    facts = {"folds_weights": folds}
+    _, result, plan, _ = applied(proto, tmp_path, WeightOnly(), facts=facts)
+    kernels = {edit.weight: edit.kernel for edit in plan.edits}
+    assert kernels.pop("embedding") == "dequantize"  # rows are widened once they are looked up
+    assert set(kernels.values()) == {"fold" if folds else "dequantize"}
+    assert result.op_counts.get("DequantizeLinear", 0) == (0 if folds else len(kernels))
+
+
 def test_every_kind_of_weight_is_read_back(tmp_path):
     for proto in (tiny.cnn(), tiny.transformer()):
         model, result, plan, _ = applied(proto, tmp_path, WeightOnly())

@@ -7,9 +7,11 @@ scale per row, whatever the bits of the others.
 Needs: nothing.
 Cost: O(parameters).
 Choose it when: the file or the memory for weights is what is short; speed gains come only where
-products have few rows (text generation) and the runtime multiplies packed weights.
+products have few rows (text generation) and the runtime multiplies packed weights. Weights that are
+folded at load are as fast as float ones, in a runtime that computes constants then.
 """
 
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, final
 
 import numpy as np
@@ -49,12 +51,13 @@ class WeightOnly:
         ),
     ] = None
     kernel: Annotated[
-        Literal["dequantize", "matmul_nbits"],
+        Literal["auto", "dequantize", "fold", "matmul_nbits"],
         Field(
-            description="Products with matrices: expand the weights, or multiply them packed.",
-            json_schema_extra={"search": ["dequantize", "matmul_nbits"]},
+            description="Expand weights in each run (dequantize) or at load (fold), whichever the "
+            "runtime does faster (auto), or multiply matrices packed.",
+            json_schema_extra={"search": ["auto", "matmul_nbits"]},
         ),
-    ] = "dequantize"
+    ] = "auto"
     accuracy_level: Annotated[
         Literal[0, 4],
         Field(
@@ -86,6 +89,8 @@ class WeightOnly:
                 found.append(self._expanded(model, site, context))
             if reason is not None:
                 skips.append(Skip(target=site.name, reason=reason))
+        if self.kernel == "fold" or (self.kernel == "auto" and context.facts.folds_weights):
+            found = [_folded(model, edit) for edit in found]
         edits: tuple[Edit, ...] = tuple(merged(found))
         packed = sum(edit.kernel == "matmul_nbits" for edit in found)
         return Plan(
@@ -137,6 +142,13 @@ class WeightOnly:
             block_size=self.block_size if blocks else None,
         )
         return encode(site.weight, integers, (site.node,), context.store)
+
+
+def _folded(model: Model, edit: EncodeWeight) -> EncodeWeight:
+    """The same weight widened at load; an embedding's rows are widened once they are looked up."""
+    if any(model.node(name).op_type == "Gather" for name in edit.consumers):
+        return edit
+    return replace(edit, kernel="fold")
 
 
 def _refusal(model: Model, site: Site, context: Context) -> str | None:
