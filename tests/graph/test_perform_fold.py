@@ -124,6 +124,14 @@ def test_the_codes_are_as_narrow_as_they_can_be(store):
         assert "w" not in after.weights
 
 
+@pytest.mark.parametrize("bits", [2, 3, 4, 8])
+def test_indices_count_as_parameters(bits, store):
+    given = edit(CodebookEncoding.of(learn(MATRIX, bits=bits), store), "product0")
+    after = edited(model_of(product()), [given], store)
+    room = -(-600 // (64 // bits)) * (64 // bits) + 1 if bits < 4 else 600  # and the mask
+    assert after.parameters == room + (1 << bits)
+
+
 def test_codes_may_have_another_shape_than_the_weight(store):
     before = model_of(convolution())
     rows = learn(KERNEL.reshape(8, 45), bits=4, axis=0)

@@ -200,7 +200,8 @@ def all_tensors(ir: "onnx_ir.Model") -> "Iterator[onnx_ir.TensorProtocol]":
 def parameter_count(ir: "onnx_ir.Model") -> int:
     """How many numbers were trained: every constant but indices, shapes, scales and zero points.
 
-    A weight packed for `MatMulNBits` counts with the elements that it unpacks to.
+    A weight packed for `MatMulNBits` counts with the elements that it unpacks to, and words of
+    packed indices (see `perform_fold`) with all indices that they have room for.
     """
     hidden: set[str] = set()
     packed: dict[str, int] = {}
@@ -211,6 +212,11 @@ def parameter_count(ir: "onnx_ir.Model") -> int:
         elif node.op_type == "MatMulNBits" and len(names) > 1 and names[1]:
             packed[names[1]] = node.attributes["K"].as_int() * node.attributes["N"].as_int()
             hidden.update(name for name in names[2:5] if name)
+        elif node.op_type == "BitShift" and names[0] and names[1]:
+            words, shifts = (None if v is None else v.const_value for v in node.inputs[:2])
+            if words is not None and shifts is not None:
+                packed[names[0]] = words.size * shifts.size
+                hidden.add(names[1])
     counted = {id(v.const_value): name for name, v in ir.graph.initializers.items()}
     total = 0
     for tensor in all_tensors(ir):

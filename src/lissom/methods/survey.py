@@ -33,7 +33,7 @@ from lissom.numerics.moments import Elimination, Moments, eliminate, fit
 from lissom.store.hashing import Json
 from lissom.store.store import Store
 
-__all__ = ["HELD_OUT", "Seen", "Worth", "gathered", "judged_by", "survey"]
+__all__ = ["HELD_OUT", "Pair", "Seen", "Worth", "gathered", "judged_by", "survey"]
 
 ROWS = 64
 HELD_OUT = 5  # every so many-th sample is not fitted to
