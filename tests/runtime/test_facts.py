@@ -17,7 +17,7 @@ def test_round_trip_through_text() -> None:
         absorbed_operators=frozenset({"Relu"}),
         float_answers=frozenset({"Conv"}),
         asymmetric_weights=False,
-        folds_weights=True,
+        folds_weights=frozenset({"Conv"}),
         precisions=(("bf16", (("INFERENCE_PRECISION_HINT", "bf16"),)),),
         slow_fusions=("SkipLayerNormFusion",),
         notes=("seen",),

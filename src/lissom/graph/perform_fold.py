@@ -1,8 +1,9 @@
 """Narrow weights that the runtime widens once, when it loads the model.
 
 In front of the nodes that read a weight stand plain operators over constants, which ONNX Runtime
-and OpenVINO compute at load (measured: then as fast as the float model, in as much memory; ONNX
-Runtime computes a DequantizeLinear in that place at every run instead). The file is what is small:
+and OpenVINO compute at load (measured: then as fast as the float model, in as much memory; a
+DequantizeLinear that ONNX Runtime does not fuse is computed at every run instead). The file is what
+is small:
 
     integers    Cast [-> Sub(zero point)] -> Mul(scale)
     codebook    Cast -> Gather(table) [-> Mul(scale)]       one table

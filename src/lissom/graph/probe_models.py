@@ -205,21 +205,35 @@ def convolution_between(
 
 
 def widened_product(
-    shape: Sequence[int], weight: Sequence[int], kernel: Literal["dequantize", "fold"]
+    shape: Sequence[int],
+    weight: Sequence[int],
+    kernel: Literal["dequantize", "fold"],
+    op_type: str,
 ) -> bytes:
-    """A float MatMul whose weight is kept as integers, with a scale for each output."""
+    """A float Conv, Gemm or MatMul whose weight is kept as integers, with a scale an output."""
     from onnx import TensorProto
 
     graph = _Graph("uint8")
-    values = np.random.default_rng(0).integers(-127, 128, weight).astype(np.int8)
-    integers = graph.constant("w", values)
-    scale = graph.constant("scale", np.full(weight[-1], _SCALE / 100, np.float32))
+    axis = 1 if len(weight) == 2 else 0
+    integers = graph.constant(
+        "w", np.random.default_rng(0).integers(-127, 128, weight).astype(np.int8)
+    )
+    scale = np.full(weight[axis], _SCALE / 100, np.float32)
     if kernel == "dequantize":
-        graph.node("DequantizeLinear", [integers, scale], ["wide"], axis=1)
+        inputs = [
+            integers,
+            graph.constant("scale", scale),
+            graph.constant("zero", np.zeros(scale.shape, np.int8)),
+        ]
+        graph.node("DequantizeLinear", inputs, ["wide"], axis=axis)
     else:
+        aligned = scale.reshape(-1, *(1 for _ in weight[1:])) if axis == 0 else scale
         graph.node("Cast", [integers], ["plain"], to=TensorProto.FLOAT)
-        graph.node("Mul", ["plain", scale], ["wide"])
-    graph.product(weight, ["x", "wide"], 1)
+        graph.node("Mul", ["plain", graph.constant("scale", aligned)], ["wide"])
+    if op_type == "Gemm":
+        graph.node("Gemm", ["x", "wide"], ["out"])
+    else:
+        graph.product(weight, ["x", "wide"], 1)
     return graph.bytes({"x": shape}, ["out"])
 
 

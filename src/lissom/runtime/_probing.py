@@ -49,6 +49,11 @@ HEAVY: Final = ("Conv", "Gemm", "MatMul")
 GAIN: Final = 1.05
 """A probe's ratio below this is noise, not a gain."""
 
+_WIDENED: Final = {
+    "Conv": CONVOLUTION[:2],
+    "Gemm": ((16, 512), (512, 1024)),
+    "MatMul": ENCODER[:2],
+}
 _WEIGHT_ONLY = tuple((bits, block) for bits in (4, 8, 2) for block in (16, 32, 64, 128, 256))
 
 
@@ -139,23 +144,26 @@ def weight_only(bench: Bench, notes: list[str]) -> tuple[tuple[int, int], ...]:
     return tuple(usable)
 
 
-def folds_weights(bench: Bench, notes: list[str]) -> bool:
-    """Whether integer weights are faster behind plain operators than behind DequantizeLinear.
+def folds_weights(bench: Bench, notes: list[str]) -> frozenset[str]:
+    """Operators whose integer weights are faster behind plain operators than DequantizeLinear.
 
-    A runtime that computes constants at load has then nothing left to do in a run.
+    A runtime that computes constants at load has then nothing left to do in a run. One that fuses
+    DequantizeLinear with the operator multiplies narrow weights, which is faster still.
     """
-    shape, weight, _ = ENCODER
-    rows = (1, shape[-1])
-    gain = bench.gain(
-        probe_models.widened_product(rows, weight, "dequantize"),
-        probe_models.widened_product(rows, weight, "fold"),
-        feeds_of(rows),
-    )
-    notes.append(
-        f"integer weights widened by Cast and Mul, {named(rows, weight)}: {gain:.2f} x as fast as "
-        "by DequantizeLinear"
-    )
-    return gain > GAIN
+    found = set[str]()
+    for name, (shape, weight) in _WIDENED.items():
+        gain = bench.gain(
+            probe_models.widened_product(shape, weight, "dequantize", name),
+            probe_models.widened_product(shape, weight, "fold", name),
+            feeds_of(shape),
+        )
+        notes.append(
+            f"integer weights of a {name} widened at load: {gain:.2f} x as fast as behind "
+            "DequantizeLinear"
+        )
+        if gain > GAIN:
+            found.add(name)
+    return frozenset(found)
 
 
 def kept_facts(runtime: Runtime, entry: str, store: Store, *, probe: int, seconds: float) -> Facts:

@@ -35,8 +35,8 @@ class Facts:
         asymmetric_weights: Whether a convolution keeps its integer kernel if its weights have zero
             points.
         float16_compute: Whether arithmetic in float16 is faster than in float32.
-        folds_weights: Whether integer weights of a float product are faster if plain operators
-            widen them, once at load, than behind a DequantizeLinear.
+        folds_weights: Float operators whose integer weights are faster widened by plain operators,
+            once at load, than behind a DequantizeLinear.
         precisions: Narrower arithmetic of float operators that is faster here: a short name, and
             the options of a target that ask for it. It costs accuracy: it is a choice of its own.
         slow_fusions: Names of the runtime's own fusions that cost more time than they save.
@@ -53,7 +53,7 @@ class Facts:
     absorbed_operators: frozenset[str] = frozenset()
     float_answers: frozenset[str] = frozenset({"MatMul", "Gemm"})
     asymmetric_weights: bool = True
-    folds_weights: bool = False
+    folds_weights: frozenset[str] = frozenset()
     precisions: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     slow_fusions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class Facts:
             absorbed_operators=frozenset(value["absorbed_operators"]),
             float_answers=frozenset(value["float_answers"]),
             asymmetric_weights=value["asymmetric_weights"],
-            folds_weights=value["folds_weights"],
+            folds_weights=frozenset(value["folds_weights"]),
             precisions=tuple(
                 (str(name), tuple((str(key), str(text)) for key, text in options))
                 for name, options in value["precisions"]

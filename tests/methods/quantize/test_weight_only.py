@@ -87,15 +87,13 @@ def test_weights_folded_at_load_answer_as_expanded_ones(bits, block, tmp_path):
     np.testing.assert_allclose(answers[0], answers[1], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("folds", [True, False])
+@pytest.mark.parametrize("folds", [frozenset({"MatMul", "Gemm"}), frozenset()])
 def test_the_runtime_says_which_form_is_faster(folds, tmp_path):
     proto = tiny.transformer()
-    facts = {"folds_weights": folds}
-    _, result, plan, _ = applied(proto, tmp_path, WeightOnly(), facts=facts)
+    _, _, plan, _ = applied(proto, tmp_path, WeightOnly(), facts={"folds_weights": folds})
     kernels = {edit.weight: edit.kernel for edit in plan.edits}
     assert kernels.pop("embedding") == "dequantize"  # rows are widened once they are looked up
     assert set(kernels.values()) == {"fold" if folds else "dequantize"}
-    assert result.op_counts.get("DequantizeLinear", 0) == (0 if folds else len(kernels))
 
 
 def test_every_kind_of_weight_is_read_back(tmp_path):

@@ -89,8 +89,7 @@ class WeightOnly:
                 found.append(self._expanded(model, site, context))
             if reason is not None:
                 skips.append(Skip(target=site.name, reason=reason))
-        if self.kernel == "fold" or (self.kernel == "auto" and context.facts.folds_weights):
-            found = [_folded(model, edit) for edit in found]
+        found = [self._folded(model, edit, context) for edit in found]
         edits: tuple[Edit, ...] = tuple(merged(found))
         packed = sum(edit.kernel == "matmul_nbits" for edit in found)
         return Plan(
@@ -100,6 +99,16 @@ class WeightOnly:
             summary=f"{len(found)} of {len(all_sites)} weights in {self.bits} bits, "
             f"{packed} multiplied packed",
         )
+
+    def _folded(self, model: Model, edit: EncodeWeight, context: Context) -> EncodeWeight:
+        """The same weight widened at load, where that is asked for or faster.
+
+        Rows of an embedding are widened once they are looked up.
+        """
+        readers = {model.node(name).op_type for name in edit.consumers}
+        asked = self.kernel == "fold" and "Gather" not in readers
+        faster = self.kernel == "auto" and readers <= context.facts.folds_weights
+        return replace(edit, kernel="fold") if asked or faster else edit
 
     def _packs(self, model: Model, site: Site, context: Context) -> bool:
         """Whether a layer gets the kernel that multiplies packed weights."""
@@ -142,13 +151,6 @@ class WeightOnly:
             block_size=self.block_size if blocks else None,
         )
         return encode(site.weight, integers, (site.node,), context.store)
-
-
-def _folded(model: Model, edit: EncodeWeight) -> EncodeWeight:
-    """The same weight widened at load; an embedding's rows are widened once they are looked up."""
-    if any(model.node(name).op_type == "Gather" for name in edit.consumers):
-        return edit
-    return replace(edit, kernel="fold")
 
 
 def _refusal(model: Model, site: Site, context: Context) -> str | None:
