@@ -61,7 +61,7 @@ def test_a_convolution_stands_between_others(
     ("op_type", "shape", "weight"),
     [
         ("MatMul", (1, 8), (8, 6)),
-        ("Gemm", (1, 8), (8, 6)),
+        ("Gemm", (1, 8), (6, 8)),
         ("Conv", (1, 4, 6, 6), (8, 4, 3, 3)),
     ],
 )

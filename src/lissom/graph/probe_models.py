@@ -210,11 +210,14 @@ def widened_product(
     kernel: Literal["dequantize", "fold"],
     op_type: str,
 ) -> bytes:
-    """A float Conv, Gemm or MatMul whose weight is kept as integers, with a scale an output."""
+    """A float Conv, Gemm or MatMul whose weight is kept as integers, with a scale an output.
+
+    The weight of a Gemm is [outputs, inputs], as exporters write it.
+    """
     from onnx import TensorProto
 
     graph = _Graph("uint8")
-    axis = 1 if len(weight) == 2 else 0
+    axis = 1 if op_type == "MatMul" else 0
     integers = graph.constant(
         "w", np.random.default_rng(0).integers(-127, 128, weight).astype(np.int8)
     )
@@ -231,7 +234,7 @@ def widened_product(
         graph.node("Cast", [integers], ["plain"], to=TensorProto.FLOAT)
         graph.node("Mul", ["plain", graph.constant("scale", aligned)], ["wide"])
     if op_type == "Gemm":
-        graph.node("Gemm", ["x", "wide"], ["out"])
+        graph.node("Gemm", ["x", "wide"], ["out"], transB=1)
     else:
         graph.product(weight, ["x", "wide"], 1)
     return graph.bytes({"x": shape}, ["out"])

@@ -51,7 +51,7 @@ GAIN: Final = 1.05
 
 _WIDENED: Final = {
     "Conv": CONVOLUTION[:2],
-    "Gemm": ((16, 512), (512, 1024)),
+    "Gemm": ((16, 512), (1024, 512)),
     "MatMul": ENCODER[:2],
 }
 _WEIGHT_ONLY = tuple((bits, block) for bits in (4, 8, 2) for block in (16, 32, 64, 128, 256))
