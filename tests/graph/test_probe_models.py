@@ -57,28 +57,6 @@ def test_a_convolution_stands_between_others(
     assert np.isfinite(found).all()
 
 
-@pytest.mark.parametrize(
-    ("op_type", "shape", "weight"),
-    [
-        ("MatMul", (1, 8), (8, 6)),
-        ("Gemm", (1, 8), (6, 8)),
-        ("Conv", (1, 4, 6, 6), (8, 4, 3, 3)),
-    ],
-)
-def test_both_forms_of_widening_give_the_same_product(
-    op_type: str, shape: tuple[int, ...], weight: tuple[int, ...]
-) -> None:
-    answers = []
-    for kernel in ("dequantize", "fold"):
-        data = probe_models.widened_product(shape, weight, kernel, op_type)
-        model = onnx.load_from_string(data)
-        onnx.checker.check_model(model, full_check=True)
-        assert op_type in [node.op_type for node in model.graph.node]
-        evaluator = ReferenceEvaluator(model)
-        answers.append(evaluator.run(None, {"x": np.ones(shape, np.float32)})[0])
-    np.testing.assert_allclose(*answers, rtol=1e-5)
-
-
 def test_the_saturating_product_is_exact_by_definition() -> None:
     data, feeds, exact = probe_models.saturating_product()
     found = ReferenceEvaluator(onnx.load_from_string(data)).run(None, feeds)[0]

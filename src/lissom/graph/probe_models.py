@@ -8,7 +8,7 @@ runs them and draws the conclusions. Weights are random with a fixed seed.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -26,7 +26,6 @@ __all__ = [
     "packed_product",
     "quantized_operator",
     "saturating_product",
-    "widened_product",
 ]
 
 _OPSET: Final = 21
@@ -202,42 +201,6 @@ def convolution_between(
     graph.node("Conv", given, ["out"], group=groups, **settings)
     graph.node("GlobalAveragePool", ["out"], ["pooled"])
     return graph.bytes({"x": shape}, ["pooled"]), "Conv_1"
-
-
-def widened_product(
-    shape: Sequence[int],
-    weight: Sequence[int],
-    kernel: Literal["dequantize", "fold"],
-    op_type: str,
-) -> bytes:
-    """A float Conv, Gemm or MatMul whose weight is kept as integers, with a scale an output.
-
-    The weight of a Gemm is [outputs, inputs], as exporters write it.
-    """
-    from onnx import TensorProto
-
-    graph = _Graph("uint8")
-    axis = 1 if op_type == "MatMul" else 0
-    integers = graph.constant(
-        "w", np.random.default_rng(0).integers(-127, 128, weight).astype(np.int8)
-    )
-    scale = np.full(weight[axis], _SCALE / 100, np.float32)
-    if kernel == "dequantize":
-        inputs = [
-            integers,
-            graph.constant("scale", scale),
-            graph.constant("zero", np.zeros(scale.shape, np.int8)),
-        ]
-        graph.node("DequantizeLinear", inputs, ["wide"], axis=axis)
-    else:
-        aligned = scale.reshape(-1, *(1 for _ in weight[1:])) if axis == 0 else scale
-        graph.node("Cast", [integers], ["plain"], to=TensorProto.FLOAT)
-        graph.node("Mul", ["plain", graph.constant("scale", aligned)], ["wide"])
-    if op_type == "Gemm":
-        graph.node("Gemm", ["x", "wide"], ["out"], transB=1)
-    else:
-        graph.product(weight, ["x", "wide"], 1)
-    return graph.bytes({"x": shape}, ["out"])
 
 
 def dynamic_product(shape: Sequence[int], weight: Sequence[int]) -> bytes:

@@ -8,6 +8,7 @@ import numpy as np
 
 from lissom.errors import MeasurementError
 from lissom.graph import probe_models
+from lissom.graph.probe_weights import widened_product
 from lissom.isolate.child import ChildLimits, call
 from lissom.runtime import cores, processor, rounds
 from lissom.runtime.facts import Facts
@@ -153,8 +154,8 @@ def folds_weights(bench: Bench, notes: list[str]) -> frozenset[str]:
     found = set[str]()
     for name, (shape, weight) in _WIDENED.items():
         gain = bench.gain(
-            probe_models.widened_product(shape, weight, "dequantize", name),
-            probe_models.widened_product(shape, weight, "fold", name),
+            widened_product(shape, weight, "dequantize", name),
+            widened_product(shape, weight, "fold", name),
             feeds_of(shape),
         )
         notes.append(
