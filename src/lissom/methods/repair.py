@@ -28,21 +28,19 @@ from lissom.graph.save import save
 from lissom.graph.site import Site
 from lissom.isolate.child import ChildLimits, call, report
 from lissom.measure.calibration import Calibration, fetched, opened
+from lissom.methods.gathering import ROWS, Gathering, Pair, Spool, split
 from lissom.methods.protocol import Context
 from lissom.methods.reading import Array, Reading, bias_of, flat, readings, replaced, rows
-from lissom.numerics.moments import Moments, fit
+from lissom.numerics.moments import fit
 from lissom.store.hashing import Json
 from lissom.store.refs import ArrayRef
 from lissom.store.store import Store
 
 __all__ = ["Repair", "repair"]
 
-ROWS = 64
-_BUFFER = 2048
-_HELD_OUT = 5  # every so many-th sample chooses the damping
 _LIMITS = ChildLimits(seconds=3600.0)
 _KIND = "pruning.repair"
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +74,7 @@ def repair(
     store = context.store
     reduced = perform(original, [removal], store)
     nodes = _cut_readers(original, removal)
-    stages = _stages(reduced, nodes)
+    stages = split(reduced, _stages(reduced, nodes))
     inputs: Json = {
         "format": _FORMAT,
         "original": original.fingerprint,
@@ -171,7 +169,9 @@ def repair_all(
     before, model = open_trusted(Path(original)), open_trusted(Path(reduced))
     known = readings(before)
     wanted = [known[node][1] for stage in stages for node in stage]
-    targets = _targets(before, wanted, {n: each[0] for n, each in sums.items()}, kept, held)
+    given_by = {n: each[0] for n, each in sums.items()}
+    targets = _targets(before, wanted, given_by, kept, held, Path(original).parent)
+    del before
     fits: list[dict[str, Json]] = []
     errors: dict[str, float] = {}
     for stage in stages:
@@ -180,9 +180,9 @@ def repair_all(
         moments = _moments(model, [now[node][1] for node in stage], past, targets, held)
         edits: list[ReplaceWeight] = []
         for node in stage:
-            own, errors[node] = _refitted(model, now[node][0], moments[node], store)
+            own, errors[node] = _refitted(model, now[node][0], moments.pop(node), store)
             edits += own
-            del targets[node]
+            targets.drop(node)
         model = perform(model, edits, store)
         fits += [
             {"weight": one.weight, "values": one.values.to_json(), "bias_of": one.bias_of}
@@ -193,7 +193,7 @@ def repair_all(
 
 
 def _refitted(
-    model: Model, site: Site, moments: tuple[Moments, Moments], store: Store
+    model: Model, site: Site, moments: Pair, store: Store
 ) -> tuple[list[ReplaceWeight], float]:
     """The weight and bias of one operator, and what is left of its error."""
     fitting, held_out = moments
@@ -209,17 +209,18 @@ def _targets(
     sums: Mapping[str, str],
     kept: Mapping[str, Sequence[int]],
     calibration: Calibration,
-) -> dict[str, list[Array]]:
+    folder: Path,
+) -> Spool:
     """What the original's operators, or the sums behind them, give: the rows of each run."""
     given_by = {one.node: sums.get(one.node, one.output) for one in wanted}
     values = list(dict.fromkeys([one.input for one in wanted] + list(given_by.values())))
-    found: dict[str, list[Array]] = {one.node: [] for one in wanted}
+    found = Spool(folder)
     for number, given in _runs(model, values, calibration):
         for one in wanted:
             y = given[given_by[one.node]]
             taken = rows(one, given[one.input], y, most=ROWS, seed=number)[1]
             own = kept.get(one.node)
-            found[one.node].append(np.array(taken if own is None else taken[:, own], np.float32))
+            found.append(one.node, taken if own is None else taken[:, own])
     return found
 
 
@@ -227,9 +228,9 @@ def _moments(
     model: Model,
     wanted: Sequence[Reading],
     past: Mapping[str, str],
-    targets: Mapping[str, Sequence[Array]],
+    targets: Spool,
     calibration: Calibration,
-) -> dict[str, tuple[Moments, Moments]]:
+) -> dict[str, Pair]:
     """Of what the reduced network's operators read, against the targets: to fit, and held out.
 
     Args:
@@ -242,26 +243,16 @@ def _moments(
     values = list(dict.fromkeys([one.input for one in wanted] + list(past.values())))
     known = readings(model)
     shifts = {node: _bias_behind(model, known[node][0]) for node in past}
-    found: dict[str, tuple[Moments, Moments]] = {}
-    buffers: dict[tuple[str, int], list[tuple[Array, Array]]] = {}
+    found = Gathering()
     for number, given in _runs(model, values, calibration):
         for one in wanted:
-            y = targets[one.node][number]
+            y = targets.read(one.node, number)
             around = given[past[one.node]] if one.node in past else None
             x, *beside = rows(one, given[one.input], around, most=ROWS, seed=number)
             if beside:
                 y = y - beside[0] - shifts[one.node]
-            if one.node not in found:
-                sizes = x.shape[1], y.shape[1]
-                found[one.node] = Moments.empty(*sizes), Moments.empty(*sizes)
-            part = int(number % _HELD_OUT == _HELD_OUT - 1)
-            buffer = buffers.setdefault((one.node, part), [])
-            buffer.append((x, y))
-            if sum(len(each) for each, _ in buffer) >= _BUFFER:
-                _flush(found[one.node][part], buffer)
-    for (node, part), buffer in buffers.items():
-        _flush(found[node][part], buffer)
-    return found
+            found.add(one.node, number, x, y)
+    return found.found()
 
 
 def _bias_behind(model: Model, site: Site) -> Array:
@@ -295,12 +286,6 @@ def _sums(
         if shapes.get(other) == shapes[value] == shapes[behind.outputs[0]]:
             found[node] = [behind.outputs[0], other]
     return found
-
-
-def _flush(moments: Moments, buffer: list[tuple[Array, Array]]) -> None:
-    if buffer:
-        moments.add(*(np.concatenate(parts) for parts in zip(*buffer, strict=True)))
-        buffer.clear()
 
 
 def _runs(

@@ -4,16 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from lissom.graph.edit import Edit, ReplaceWeight
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.graph.save import save
 from lissom.isolate.child import ChildLimits, call, report
 from lissom.measure.calibration import Calibration
-from lissom.methods.reading import flat, readings, replaced
-from lissom.methods.survey import gathered
+from lissom.methods.gathering import Pair, gathered, split
+from lissom.methods.reading import Array, flat, readings, replaced
 from lissom.numerics.sparsity import sparsify
 from lissom.store.hashing import Json
 from lissom.store.refs import ArrayRef
@@ -23,7 +21,7 @@ __all__ = ["Zeroed", "zeroed"]
 
 _LIMITS = ChildLimits(seconds=3600.0)
 _KIND = "pruning.zeros"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,21 +105,26 @@ def zero_all(
     held = Calibration.from_json(calibration)
     model = open_trusted(Path(path))
     known = readings(model)
-    moments = gathered(model, [known[node][1] for node in nodes], held, Path(path).parent)
     edits: list[dict[str, Json]] = []
     weights = zeros = 0
-    for node in nodes:
-        site, every = known[node][0], moments[node][0].joined(moments[node][1])
-        before = flat(model, site)
-        second = np.diag(every.xx) / max(every.rows, 1)
-        after = sparsify(before, every.covariance, second, **settings)
-        mean = every.x / max(every.rows, 1)
-        bias = every.y / max(every.rows, 1) - after @ mean
-        weights += after.size
-        zeros += int((after == 0).sum())
-        edits += [
-            {"weight": one.weight, "values": one.values.to_json(), "bias_of": one.bias_of}
-            for one in replaced(model, site, after, bias, held.samples.store)
-        ]
-        report(node)
+    for stage in split(model, [nodes]):
+        read = [known[node][1] for node in stage]
+        moments = gathered(model, read, held, Path(path).parent)
+        for node in stage:
+            site = known[node][0]
+            after, bias = _zeroed(flat(model, site), moments.pop(node), settings)
+            weights += after.size
+            zeros += int((after == 0).sum())
+            edits += [
+                {"weight": one.weight, "values": one.values.to_json(), "bias_of": one.bias_of}
+                for one in replaced(model, site, after, bias, held.samples.store)
+            ]
+            report(node)
     return {"edits": edits, "weights": weights, "zeros": zeros}
+
+
+def _zeroed(before: Array, moments: Pair, settings: Mapping[str, Json]) -> tuple[Array, Array]:
+    """A weight with zeros, and its bias."""
+    every = moments[0].joined(moments[1])
+    after = sparsify(before, every, **settings)
+    return after, every.mean_y - after @ every.mean
