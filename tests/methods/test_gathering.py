@@ -54,13 +54,12 @@ def test_sums_do_not_depend_on_the_buffer(buffer, monkeypatch):
 
 def test_rows_are_kept_of_operators_whose_matrix_is_too_large(monkeypatch):
     monkeypatch.setattr(gathering, "ALONE_BYTES", 8 * 10 * 10)
-    monkeypatch.setattr(gathering, "TOGETHER_BYTES", 2 * 2 * 8 * 5 * 5)
     kinds = {}
-    for inputs, together in ((10, 1), (11, 1), (5, 2), (6, 2)):
+    for inputs, together in ((10, 1), (11, 1), (7, 2), (8, 2)):
         found = Gathering(together)
         found.add("one", 0, np.ones((2, inputs)), np.ones((2, 1)))
         kinds[inputs, together] = type(found.found()["one"][0])
-    assert kinds == {(10, 1): Rows, (11, 1): Rows, (5, 2): Moments, (6, 2): Rows}
+    assert kinds == {(10, 1): Moments, (11, 1): Rows, (7, 2): Moments, (8, 2): Rows}
 
 
 def test_what_does_not_fit_together_is_seen_in_several_passes(monkeypatch):

@@ -13,7 +13,7 @@ import numpy as np
 
 from lissom.graph.extract import extract
 from lissom.graph.model import Model
-from lissom.graph.save import save
+from lissom.graph.save import spill
 from lissom.graph.site import Site
 from lissom.measure.calibration import Calibration, fetched, opened
 from lissom.methods.reading import Array, Reading, readings, rows
@@ -36,10 +36,11 @@ ROWS = 64
 """Rows of one sample at most."""
 HELD_OUT = 5
 """Every so many-th run is not fitted to."""
-TOGETHER_BYTES = 1 << 29
-"""What the statistics that are held at once may take."""
+TOGETHER_BYTES = 1 << 28
+"""What the statistics of operators that are seen in one pass may take, if there are several."""
 ALONE_BYTES = 1 << 28
-"""What the square matrix of one operator may take; above it, rows are kept."""
+"""What the square matrices of operators that must be seen together may take; above it, rows are
+kept instead."""
 _BUFFER_ROWS = 2048
 _BUFFER_BYTES = 1 << 23
 
@@ -53,7 +54,7 @@ def is_held_out(number: int) -> bool:
 
 def _share(operators: int) -> int:
     """What each of operators that must be seen together may take for its square matrix."""
-    return min(ALONE_BYTES, TOGETHER_BYTES // (2 * max(1, operators)))
+    return ALONE_BYTES // max(1, operators)
 
 
 def batches(parts: Iterable[Sequence[Site]]) -> Iterator[list[int]]:
@@ -127,7 +128,7 @@ def gathered(
     """What rows say of what operators read and give, by node: to fit to, and held out."""
     values = list(dict.fromkeys(v for one in wanted for v in (one.input, one.output)))
     path = folder / "part.onnx"
-    save(extract(model, [v for v in values if v in model.producers]), path, metadata={})
+    spill(extract(model, [v for v in values if v in model.producers]), path)
     found = Gathering(together)
     with opened(path, calibration) as session:
         for number, inputs in enumerate(calibration.feeds()):

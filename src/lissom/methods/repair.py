@@ -24,7 +24,7 @@ from lissom.graph.extract import extract
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.graph.perform import perform
-from lissom.graph.save import save
+from lissom.graph.save import spill
 from lissom.graph.site import Site
 from lissom.isolate.child import ChildLimits, call, report
 from lissom.measure.calibration import Calibration, fetched, opened
@@ -86,7 +86,7 @@ def repair(
         with store.scratch() as folder:
             paths = [(folder / f"{name}.onnx").resolve() for name in ("original", "reduced")]
             for model, path in zip((original, reduced), paths, strict=True):
-                save(model, path, metadata={})
+                spill(model, path)
             arguments = {
                 "original": str(paths[0]),
                 "reduced": str(paths[1]),
@@ -170,14 +170,15 @@ def repair_all(
     known = readings(before)
     wanted = [known[node][1] for stage in stages for node in stage]
     given_by = {n: each[0] for n, each in sums.items()}
-    targets = _targets(before, wanted, given_by, kept, held, Path(original).parent)
+    folder = Path(original).parent
+    targets = _targets(before, wanted, given_by, kept, held, folder)
     del before
     fits: list[dict[str, Json]] = []
     errors: dict[str, float] = {}
     for stage in stages:
         now = readings(model)
         past = {node: sums[node][1] for node in stage if node in sums}
-        moments = _moments(model, [now[node][1] for node in stage], past, targets, held)
+        moments = _moments(model, [now[node][1] for node in stage], past, targets, held, folder)
         edits: list[ReplaceWeight] = []
         for node in stage:
             own, errors[node] = _refitted(model, now[node][0], moments.pop(node), store)
@@ -215,7 +216,7 @@ def _targets(
     given_by = {one.node: sums.get(one.node, one.output) for one in wanted}
     values = list(dict.fromkeys([one.input for one in wanted] + list(given_by.values())))
     found = Spool(folder)
-    for number, given in _runs(model, values, calibration):
+    for number, given in _runs(model, values, calibration, folder):
         for one in wanted:
             y = given[given_by[one.node]]
             taken = rows(one, given[one.input], y, most=ROWS, seed=number)[1]
@@ -230,6 +231,7 @@ def _moments(
     past: Mapping[str, str],
     targets: Spool,
     calibration: Calibration,
+    folder: Path,
 ) -> dict[str, Pair]:
     """Of what the reduced network's operators read, against the targets: to fit, and held out.
 
@@ -239,12 +241,13 @@ def _moments(
         past: the value that each one's output is added to, of those with a sum behind them.
         targets: what to fit to.
         calibration: samples.
+        folder: for files of now.
     """
     values = list(dict.fromkeys([one.input for one in wanted] + list(past.values())))
     known = readings(model)
     shifts = {node: _bias_behind(model, known[node][0]) for node in past}
     found = Gathering()
-    for number, given in _runs(model, values, calibration):
+    for number, given in _runs(model, values, calibration, folder):
         for one in wanted:
             y = targets.read(one.node, number)
             around = given[past[one.node]] if one.node in past else None
@@ -289,7 +292,7 @@ def _sums(
 
 
 def _runs(
-    model: Model, values: Sequence[str], calibration: Calibration
+    model: Model, values: Sequence[str], calibration: Calibration, folder: Path
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Every run's number and values."""
     inner = [name for name in values if name in model.producers]
@@ -297,9 +300,8 @@ def _runs(
         for number, inputs in enumerate(calibration.feeds()):
             yield number, {name: inputs[name] for name in values}
         return
-    with calibration.samples.store.scratch() as folder:
-        path = folder / "part.onnx"
-        save(extract(model, inner), path, metadata={})
-        with opened(path, calibration) as session:
-            for number, inputs in enumerate(calibration.feeds()):
-                yield number, fetched(session, inputs, values)
+    path = folder / "part.onnx"
+    spill(extract(model, inner), path)
+    with opened(path, calibration) as session:
+        for number, inputs in enumerate(calibration.feeds()):
+            yield number, fetched(session, inputs, values)

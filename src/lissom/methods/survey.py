@@ -15,7 +15,7 @@ from lissom.graph.edit import ReplaceWeight
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.graph.perform import perform
-from lissom.graph.save import save
+from lissom.graph.save import spill
 from lissom.isolate.child import ChildLimits, call, report
 from lissom.measure.calibration import Calibration, opened
 from lissom.methods.gathering import HELD_OUT, Pair, batches, gathered
@@ -116,7 +116,7 @@ def survey(
         nodes = [site.node for group in groups for site, _, _ in readers_of(group, known)]
         with store.scratch() as folder:
             path = (folder / "model.onnx").resolve()
-            save(model, path, metadata={})
+            spill(model, path)
             arguments = {
                 "path": str(path),
                 "calibration": calibration.to_json(),
@@ -285,7 +285,7 @@ class _Outputs:
 
     def _run(self, model: Model) -> dict[str, list[Array]]:
         path = self._folder / "judged.onnx"
-        save(model, path, metadata={})
+        spill(model, path)
         found: dict[str, list[Array]] = {name: [] for name in self._names}
         with opened(path, self._calibration) as session:
             last = HELD_OUT * _JUDGED

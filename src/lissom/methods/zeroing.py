@@ -7,7 +7,7 @@ from pathlib import Path
 from lissom.graph.edit import Edit, ReplaceWeight
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
-from lissom.graph.save import save
+from lissom.graph.save import spill
 from lissom.isolate.child import ChildLimits, call, report
 from lissom.measure.calibration import Calibration
 from lissom.methods.gathering import Pair, gathered, split
@@ -75,7 +75,7 @@ def zeroed(
     def compute() -> Json:
         with store.scratch() as folder:
             path = (folder / "model.onnx").resolve()
-            save(model, path, metadata={})
+            spill(model, path)
             arguments = {
                 "path": str(path),
                 "nodes": list(nodes),
