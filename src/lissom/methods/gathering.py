@@ -29,6 +29,7 @@ __all__ = [
     "batches",
     "gathered",
     "is_held_out",
+    "runs",
     "split",
 ]
 
@@ -126,17 +127,39 @@ def gathered(
     together: int = 1,
 ) -> dict[str, Pair]:
     """What rows say of what operators read and give, by node: to fit to, and held out."""
-    values = list(dict.fromkeys(v for one in wanted for v in (one.input, one.output)))
-    path = folder / "part.onnx"
-    spill(extract(model, [v for v in values if v in model.producers]), path)
+    values = [value for one in wanted for value in (one.input, one.output)]
     found = Gathering(together)
+    for number, given in runs(model, values, calibration, folder):
+        for one in wanted:
+            x, y = rows(one, given[one.input], given[one.output], most=ROWS, seed=number)
+            found.add(one.node, number, x, y)
+    return found.found()
+
+
+def runs(
+    model: Model, values: Iterable[str], calibration: Calibration, folder: Path
+) -> Iterator[tuple[int, dict[str, Array]]]:
+    """Every calibration run's number, and some values of it.
+
+    Args:
+        model: what runs.
+        values: of its main graph; computed ones and inputs.
+        calibration: samples.
+        folder: a scratch folder, as for `spill`.
+    """
+    wanted = list(dict.fromkeys(values))
+    if not wanted:
+        return
+    inner = [name for name in wanted if name in model.producers]
+    if not inner:
+        for number, inputs in enumerate(calibration.feeds()):
+            yield number, {name: inputs[name] for name in wanted}
+        return
+    path = folder / "part.onnx"
+    spill(extract(model, inner), path)
     with opened(path, calibration) as session:
         for number, inputs in enumerate(calibration.feeds()):
-            given = fetched(session, inputs, values)
-            for one in wanted:
-                x, y = rows(one, given[one.input], given[one.output], most=ROWS, seed=number)
-                found.add(one.node, number, x, y)
-    return found.found()
+            yield number, fetched(session, inputs, wanted)
 
 
 class Spool:
@@ -178,5 +201,5 @@ def split(model: Model, stages: Iterable[Sequence[str]]) -> list[list[str]]:
     return [
         [stage[number] for number in batch]
         for stage in stages
-        for batch in batches([known[node][0]] for node in stage)
+        for batch in batches([known[node][0]] if node in known else [] for node in stage)
     ]

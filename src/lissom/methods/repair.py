@@ -5,32 +5,38 @@ repaired network feeds it, towards what the original's operator gave on the same
 layers make good what earlier ones lost. Where what an operator gives is added to what goes past it
 (a residual sum), it is fitted towards the original's sum, and makes good what that lost, too. The
 means of channels that left go into the bias. Which damping to take, a fifth of the samples decides
-that the fit does not see.
+that the fit does not see. What the fit does not reach is scaled and shifted by channel, in its turn
+(`lissom.methods.statistics`).
 
 Source: least squares reconstruction of He, Zhang and Sun, "Channel pruning for accelerating very
 deep neural networks", 2017, arXiv:1707.06168, section 3.1, here in sequence and with bias.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from lissom.graph.cutting import WeightCut
 from lissom.graph.edit import Edit, RemoveChannels, ReplaceWeight
-from lissom.graph.extract import extract
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.graph.perform import perform
 from lissom.graph.save import spill
 from lissom.graph.site import Site
 from lissom.isolate.child import ChildLimits, call, report
-from lissom.measure.calibration import Calibration, fetched, opened
-from lissom.methods.gathering import ROWS, Gathering, Pair, Spool, split
+from lissom.measure.calibration import Calibration
+from lissom.methods.gathering import ROWS, Gathering, Pair, Spool, runs, split
 from lissom.methods.protocol import Context
 from lissom.methods.reading import Array, Reading, bias_of, flat, readings, replaced, rows
+from lissom.methods.statistics import (
+    adjust,
+    adjustables,
+    keep_targets,
+    kept_channels,
+    touched,
+)
 from lissom.numerics.moments import fit
 from lissom.store.hashing import Json
 from lissom.store.refs import ArrayRef
@@ -40,7 +46,7 @@ __all__ = ["Repair", "repair"]
 
 _LIMITS = ChildLimits(seconds=3600.0)
 _KIND = "pruning.repair"
-_FORMAT = 4
+_FORMAT = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +80,9 @@ def repair(
     store = context.store
     reduced = perform(original, [removal], store)
     nodes = _cut_readers(original, removal)
-    stages = split(reduced, _stages(reduced, nodes))
+    others = adjustables(original)
+    adjusted = [node for node in touched(original, removal) if node in others]
+    stages = split(reduced, _stages(reduced, [*nodes, *adjusted]))
     inputs: Json = {
         "format": _FORMAT,
         "original": original.fingerprint,
@@ -93,6 +101,7 @@ def repair(
                 "stages": stages,
                 "kept": _kept_rows(original, removal),
                 "sums": _sums(original, nodes, context.shapes_of(original)),
+                "adjusted": {n: kept_channels(original, removal, others[n]) for n in adjusted},
                 "calibration": calibration.to_json(),
             }
             total = sum(map(len, stages))
@@ -161,6 +170,7 @@ def repair_all(
     stages: Sequence[Sequence[str]],
     kept: Mapping[str, Sequence[int]],
     sums: Mapping[str, Sequence[str]],
+    adjusted: Mapping[str, Sequence[int] | None],
     calibration: Mapping[str, Json],
 ) -> Json:
     """Child entry: fit stage by stage; answers where the new weights are stored."""
@@ -168,22 +178,29 @@ def repair_all(
     store = held.samples.store
     before, model = open_trusted(Path(original)), open_trusted(Path(reduced))
     known = readings(before)
-    wanted = [known[node][1] for stage in stages for node in stage]
+    wanted = [known[node][1] for stage in stages for node in stage if node not in adjusted]
     given_by = {n: each[0] for n, each in sums.items()}
     folder = Path(original).parent
     targets = _targets(before, wanted, given_by, kept, held, folder)
+    others = {n: (each, adjusted[n]) for n, each in adjustables(before).items() if n in adjusted}
+    keep_targets(before, others, targets, held, folder)
     del before
     fits: list[dict[str, Json]] = []
     errors: dict[str, float] = {}
     for stage in stages:
-        now = readings(model)
-        past = {node: sums[node][1] for node in stage if node in sums}
-        moments = _moments(model, [now[node][1] for node in stage], past, targets, held, folder)
+        now, fitted = readings(model), [node for node in stage if node not in adjusted]
+        past = {node: sums[node][1] for node in fitted if node in sums}
+        moments = _moments(model, [now[node][1] for node in fitted], past, targets, held, folder)
         edits: list[ReplaceWeight] = []
-        for node in stage:
+        for node in fitted:
             own, errors[node] = _refitted(model, now[node][0], moments.pop(node), store)
             edits += own
+        set_right = [node for node in stage if node in adjusted]
+        more, left = adjust(model, set_right, targets, held, folder)
+        for node in stage:
             targets.drop(node)
+        errors |= left
+        edits += more
         model = perform(model, edits, store)
         fits += [
             {"weight": one.weight, "values": one.values.to_json(), "bias_of": one.bias_of}
@@ -216,7 +233,7 @@ def _targets(
     given_by = {one.node: sums.get(one.node, one.output) for one in wanted}
     values = list(dict.fromkeys([one.input for one in wanted] + list(given_by.values())))
     found = Spool(folder)
-    for number, given in _runs(model, values, calibration, folder):
+    for number, given in runs(model, values, calibration, folder):
         for one in wanted:
             y = given[given_by[one.node]]
             taken = rows(one, given[one.input], y, most=ROWS, seed=number)[1]
@@ -247,7 +264,7 @@ def _moments(
     known = readings(model)
     shifts = {node: _bias_behind(model, known[node][0]) for node in past}
     found = Gathering()
-    for number, given in _runs(model, values, calibration, folder):
+    for number, given in runs(model, values, calibration, folder):
         for one in wanted:
             y = targets.read(one.node, number)
             around = given[past[one.node]] if one.node in past else None
@@ -289,19 +306,3 @@ def _sums(
         if shapes.get(other) == shapes[value] == shapes[behind.outputs[0]]:
             found[node] = [behind.outputs[0], other]
     return found
-
-
-def _runs(
-    model: Model, values: Sequence[str], calibration: Calibration, folder: Path
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Every run's number and values."""
-    inner = [name for name in values if name in model.producers]
-    if not inner:
-        for number, inputs in enumerate(calibration.feeds()):
-            yield number, {name: inputs[name] for name in values}
-        return
-    path = folder / "part.onnx"
-    spill(extract(model, inner), path)
-    with opened(path, calibration) as session:
-        for number, inputs in enumerate(calibration.feeds()):
-            yield number, fetched(session, inputs, values)
