@@ -45,7 +45,8 @@ def _curves(found: Found) -> list[str]:
     rows = [
         f"| {name} | {100 * point['ratio']:.0f}% | {words} | {_drop(one, point[kind])} "
         f"| {point[kind]['speedup']:.2f} ({_quartiles(point[kind])}) "
-        f"| {point[kind]['size_ratio']:.2f} | {point[kind]['seconds']:.0f} |"
+        f"| {point[kind]['size_ratio']:.2f} | {point[kind]['seconds']:.0f} "
+        f"| {_megabytes(point[kind])} |"
         for name, one in found.items()
         for point in one["curve"]
         for kind, words in (("float", "float32"), ("int8", "8-bit integers"))
@@ -53,16 +54,22 @@ def _curves(found: Found) -> list[str]:
     return [
         "Then how much leaves where by what it costs, alone and followed by quantization. Speedup",
         "against the original on ONNX Runtime, one thread, in brackets the quartiles over rounds;",
-        "seconds are those of making the model, less what the store had from the rows above.",
+        "seconds are those of making the model, less what the store had from the rows above; the",
+        "peak is the most memory that the processes which made it had together.",
         "",
-        "| task | of the arithmetic | as | drop, points | speedup | smaller | seconds |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| task | of the arithmetic | as | drop, points | speedup | smaller | seconds | peak, MB |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *rows,
     ]
 
 
 def _drop(one: Found, made: Found) -> str:
     return f"{100 * (one['original'] - made['quality']):+.2f}"
+
+
+def _megabytes(made: Found) -> str:
+    peak = made.get("peak_bytes")  # earlier results do not know it
+    return "" if peak is None else f"{peak / 1e6:.0f}"
 
 
 def _quartiles(made: Found) -> str:

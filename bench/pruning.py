@@ -11,6 +11,7 @@ import argparse
 import json
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 import lissom
 from bench import task
@@ -28,6 +30,7 @@ from lissom.runtime.target import Target
 
 RESULT = Path(__file__).parent / "results" / "pruning.json"
 SAMPLES = 1000
+LOOK_SECONDS = 0.05
 STATIC = {"ranges": "mse", "asymmetric_channels": 64}
 WIDE = {"ranges": "percentile", "depthwise": "float"}
 # Ratios of the curve, the ratio at which removal and repair are told apart, and the int8 step.
@@ -97,17 +100,19 @@ def made(job: task.Task, steps: Sequence[lissom.Step], store: Path) -> dict[str,
     """Make one model, score it, and time it against the original."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        path = lissom.apply(
-            lissom.Recipe(name="pruned", steps=tuple(steps)),
-            job.model,
-            job.calibration[:SAMPLES],
-            out=Path(folder) / "model.onnx",
-            store=store,
-        )
+        with Children() as children:
+            path = lissom.apply(
+                lissom.Recipe(name="pruned", steps=tuple(steps)),
+                job.model,
+                job.calibration[:SAMPLES],
+                out=Path(folder) / "model.onnx",
+                store=store,
+            )
         seconds = time.monotonic() - started
         ratios = ratios_of((job.model, Target()), (path, Target()), job.latency)
         answer = {
             "seconds": round(seconds, 1),
+            "peak_bytes": children.peak_bytes,
             "quality": scored(job, (path, Target())),
             "speedup": statistics.median(ratios),
             "speedup_quartiles": [float(q) for q in np.quantile(ratios, (0.25, 0.75))],
@@ -116,6 +121,38 @@ def made(job: task.Task, steps: Sequence[lissom.Step], store: Path) -> dict[str,
     words = " + ".join(f"{step.method} {dict(step.parameters)}" for step in steps)
     print(f"{job.name}: {words}: {answer}", flush=True)
     return answer
+
+
+class Children:
+    """Looks at this process's children while a block runs, many times a second.
+
+    Attributes:
+        peak_bytes: the most resident memory that they had together.
+    """
+
+    def __init__(self) -> None:
+        self.peak_bytes = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "Children":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        me = psutil.Process()
+        while not self._ended.wait(LOOK_SECONDS):
+            now = 0
+            for child in me.children(recursive=True):
+                try:
+                    now += child.memory_info().rss
+                except psutil.Error:
+                    continue  # ended between two looks
+            self.peak_bytes = max(self.peak_bytes, now)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """The bench of pruning on a tiny task: every row is there, made by the recipes that it names."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -33,3 +36,19 @@ def test_a_tiny_task(tmp_path, monkeypatch: pytest.MonkeyPatch):
     (point,) = found["curve"]
     assert point["ratio"] == 0.3
     assert point["float"]["size_ratio"] > 1.0
+    assert found["repaired"]["peak_bytes"] > 1e6
+
+
+def test_the_memory_of_children_is_seen(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pruning, "LOOK_SECONDS", 0.01)
+    code = "held = bytearray(b'1') * 100_000_000; print(len(held), flush=True); input()"
+    with pruning.Children() as children:
+        child = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert child.stdout is not None
+        assert child.stdout.readline().strip() == b"100000000"
+        while children.peak_bytes < 100_000_000:
+            assert child.poll() is None
+        child.communicate(b"\n")
+    assert children.peak_bytes < 1e9

@@ -9,7 +9,7 @@ from lissom.errors import OutputError
 from lissom.graph import save as save_module
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
-from lissom.graph.save import save, to_bytes
+from lissom.graph.save import save, spill, to_bytes
 from tests import tiny
 from tests.graph.graphs import answers, ir_of, model_of
 
@@ -118,3 +118,24 @@ def test_weights_of_every_type_survive(tensor, tmp_path):
     again = open_trusted(tmp_path / "m.onnx")
     assert again == model
     assert again.weights["extra"] == model.weights["extra"]
+
+
+def test_what_is_spilled_answers_as_the_model_and_weights_stay_where_they_lie(tmp_path):
+    proto = tiny.mlp(sizes=(8, 60, 50, 3))
+    model = model_of(proto)
+    spill(model, tmp_path / "one.onnx")
+    read = open_trusted(tmp_path / "one.onnx")
+    assert read == model
+    spill(read, tmp_path / "two.onnx")
+    assert (tmp_path / "two.onnx.data").stat().st_size == 0
+    assert (tmp_path / "one.onnx.data").stat().st_size >= 4 * 60 * 50
+    feeds = tiny.feeds(proto)
+    for name in ("one", "two"):
+        for one, other in zip(
+            answers(onnx.load(tmp_path / f"{name}.onnx"), feeds), answers(proto, feeds), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
+    (tmp_path / "elsewhere").mkdir()
+    spill(read, tmp_path / "elsewhere" / "m.onnx")
+    assert open_trusted(tmp_path / "elsewhere" / "m.onnx") == model
+    assert (tmp_path / "elsewhere" / "m.onnx.data").stat().st_size >= 4 * 60 * 50

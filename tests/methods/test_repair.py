@@ -89,6 +89,22 @@ def test_what_is_redundant_leaves_for_nothing(name, store):
     assert all(0 <= error < EXACT for error in fixed.errors.values())
 
 
+def test_a_layer_whose_second_moments_would_take_32_gib_is_repaired(store):
+    weight, bias = doubled(16, 2, 3, 3)
+    nodes = [
+        ("Conv", "x conv0.w conv0.b", "conv0", {"pads": [1, 1, 1, 1]}),
+        ("Relu", "conv0", "relu"),
+        ("Flatten", "relu", "flat"),
+        ("Gemm", "flat fc.w fc.b", "fc", {"transB": 1}),
+    ]
+    weights = {"conv0.w": weight, "conv0.b": bias, "fc.w": normal(2, 65_536), "fc.b": normal(2)}
+    model = layers.model(nodes, weights, ["n", 2, 64, 64])
+    plain, repaired, fixed = without(model, {"conv0": [15]}, store)
+    assert repaired.weights["fc.w"].shape == (2, 15 * 64 * 64)
+    assert layers.distance(model, repaired) < 0.7 * layers.distance(model, plain)
+    assert fixed.errors["fc"] < 1e-3
+
+
 def test_two_layers_are_repaired_one_after_the_other(store):
     model = layers.chain(doubled(6, 8), doubled(7, 6), (normal(3, 7), normal(3)))
     plain, repaired, fixed = without(model, {"fc0": [5], "fc1": [6]}, store)

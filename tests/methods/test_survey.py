@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lissom.measure.calibration import Calibration
-from lissom.methods.reading import flat, readings
-from lissom.methods.survey import gathered, interpolated, survey
+from lissom.graph.save import save
+from lissom.methods.reading import readers_of, readings
+from lissom.methods.survey import interpolated, look, survey
 from lissom.store.store import Store
 from tests.graph.edited import run
 from tests.methods import layers
@@ -61,16 +61,33 @@ def test_what_nobody_needs_leaves_first(store):
     assert worth.costs[2] < 1e-5 < 1e-3 < worth.costs[3]
 
 
-def test_moments_are_split_into_those_to_fit_and_those_held_out(store, tmp_path):
-    context = layers.context(MODEL, store)
-    wanted = [reading for _, reading in readings(MODEL).values()]
-    calibration = Calibration.from_json(context.calibration.to_json())
-    found = gathered(MODEL, wanted, calibration, tmp_path)
-    assert set(found) == {"fc0", "fc1"}
-    assert [part.rows for part in found["fc1"]] == [48, 12]
-    site, _ = readings(MODEL)["fc1"]
-    for part in found["fc1"]:
-        assert part.error(flat(MODEL, site), MODEL.weight("fc1.b")) < 1e-8
+def test_what_is_seen_does_not_depend_on_how_many_fit_into_memory(store, tmp_path, monkeypatch):
+    model = layers.chain((normal(6, 8), normal(6)), (normal(5, 6), normal(5)), (normal(3, 5), None))
+    context = layers.context(model, store)
+    known = readings(model)
+    path = tmp_path / "model.onnx"
+    save(model, path, metadata={})
+    systems = {
+        group.name: [
+            [site.node, [own.tolist() for own in columns]]
+            for site, _, columns in readers_of(group, known)
+        ]
+        for group in layers.found_in(model, context).groups
+    }
+    found = []
+    for together in (1 << 29, 1):
+        monkeypatch.setattr("lissom.methods.gathering.TOGETHER_BYTES", together)
+        monkeypatch.setattr("lissom.methods.gathering._share", lambda _: 1 << 20)
+        answer = look(
+            path=str(path),
+            calibration=context.calibration.to_json(),
+            wanted=list(known),
+            systems=systems,
+        )
+        found.append(store.arrays(answer["arrays"]))
+    assert set(found[0]) == set(found[1]) > {"fc0/order", "fc1/order", "fc2/mean"}
+    for name, array in found[0].items():
+        np.testing.assert_array_equal(array, found[1][name])
 
 
 def test_the_same_survey_is_done_once(store, monkeypatch):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import onnx
     import onnx_ir
 
-__all__ = ["METADATA_PREFIX", "save", "to_bytes"]
+__all__ = ["METADATA_PREFIX", "save", "spill", "to_bytes"]
 
 METADATA_PREFIX: Final = "lissom."
 """Begins every key that this program writes into a model's metadata."""
@@ -56,12 +56,37 @@ def save(model: Model, path: Path, *, metadata: Mapping[str, str]) -> None:
     data_name = f"{path.name}.data" if large else None
     proto = _to_proto(model, metadata, data_name)
     if data_name is not None:
-        _write_aside(path.with_name(data_name), _external_chunks(model, proto))
+        _write_aside(path.with_name(data_name), _external_chunks(model, proto, data_name))
     _write_aside(path, [proto.SerializeToString(deterministic=True)])
 
 
+def spill(model: Model, path: Path) -> None:
+    """Write a model for now, for a session or a child that works in the same scratch folder.
+
+    Quick, and in little memory: weights lie in `<name>.data` beside the file, whatever their size;
+    those that were read from a file of this folder stay where they are. Nothing is flushed.
+
+    Args:
+        model: The model.
+        path: The file; nothing that is still open may have been read from it.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    data_name = f"{path.name}.data"
+    proto = _to_proto(model, {}, data_name, stay_in=path.parent)
+    _write_aside(
+        path.with_name(data_name), _external_chunks(model, proto, data_name), lasting=False
+    )
+    _write_aside(path, [proto.SerializeToString(deterministic=True)], lasting=False)
+
+
 def _to_proto(
-    model: Model, metadata: Mapping[str, str], data_name: str | None
+    model: Model,
+    metadata: Mapping[str, str],
+    data_name: str | None,
+    *,
+    stay_in: Path | None = None,
 ) -> "onnx.ModelProto":
     import onnx_ir
 
@@ -81,16 +106,28 @@ def _to_proto(
             if data_name is None or graph is not ir.graph or tensor.nbytes <= _SMALL_BYTES:
                 value.const_value = _plain(tensor, name)
                 continue
+            place = _place_in(stay_in, tensor)
+            if place is None:
+                place, offset = (data_name, offset), offset + tensor.nbytes
             value.const_value = onnx_ir.ExternalTensor(
-                data_name,
-                offset,
+                *place,
                 tensor.nbytes,
                 tensor.dtype,
                 shape=onnx_ir.Shape(tensor.shape.numpy()),
                 name=name,
             )
-            offset += tensor.nbytes
     return onnx_ir.to_proto(ir)
+
+
+def _place_in(folder: Path | None, tensor: "onnx_ir.TensorProtocol") -> tuple[str, int] | None:
+    """The file and offset of a tensor that was read from a file of this folder."""
+    import onnx_ir
+
+    if folder is None or not isinstance(tensor, onnx_ir.ExternalTensor):
+        return None
+    if Path(tensor.path).parent != folder:
+        return None
+    return str(tensor.location), tensor.offset or 0
 
 
 def _strip(graph: "onnx_ir.Graph") -> None:
@@ -120,10 +157,10 @@ def _plain(tensor: "onnx_ir.TensorProtocol", name: str) -> "onnx_ir.TensorProtoc
     return onnx_ir.Tensor(tensor.numpy(), dtype=tensor.dtype, name=name)
 
 
-def _external_chunks(model: Model, proto: "onnx.ModelProto") -> Iterator[bytes]:
-    """The bytes of the weights that lie outside, in the order in which they were laid out."""
+def _external_chunks(model: Model, proto: "onnx.ModelProto", name: str) -> Iterator[bytes]:
+    """The bytes of the weights that lie in a new file, in the order in which they were laid out."""
     for initializer in proto.graph.initializer:
-        if initializer.external_data:
+        if any((one.key, one.value) == ("location", name) for one in initializer.external_data):
             tensor = model.ir.graph.initializers[initializer.name].const_value
             if tensor is not None:
                 yield tensor.tobytes()
@@ -133,16 +170,20 @@ def _is_ours(key: str) -> bool:
     return key.startswith(METADATA_PREFIX)
 
 
-def _write_aside(path: Path, chunks: Iterable[bytes]) -> None:
-    """Write beside the final place, flush to the disk, rename; leave nothing behind on failure."""
+def _write_aside(path: Path, chunks: Iterable[bytes], *, lasting: bool = True) -> None:
+    """Write beside the final place, flush to the disk, rename; leave nothing behind on failure.
+
+    What need not last is not flushed.
+    """
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         try:
             with aside.open("xb") as file:
                 for chunk in chunks:
                     file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
+                if lasting:
+                    file.flush()
+                    os.fsync(file.fileno())
             aside.replace(path)
         finally:
             aside.unlink(missing_ok=True)

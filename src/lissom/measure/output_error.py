@@ -18,7 +18,7 @@ from lissom.graph.edit import Edit, edit_from_json, edit_to_json
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.graph.perform import perform
-from lissom.graph.save import save
+from lissom.graph.save import save, spill
 from lissom.isolate.child import ChildLimits, call, report
 from lissom.measure.calibration import Calibration, opened
 from lissom.store.hashing import Json
@@ -79,7 +79,7 @@ class Outputs:
 
     def _run(self, model: Model) -> dict[str, list[Array]]:
         path = self._folder / "judged.onnx"
-        save(model, path, metadata={})
+        spill(model, path)
         found: dict[str, list[Array]] = {name: [] for name in self._names}
         with opened(path, self._calibration) as session:
             for inputs in islice(self._calibration.feeds(), *self._taken):

@@ -22,10 +22,11 @@ from lissom.graph.perform import perform
 from lissom.graph.save import save
 from lissom.isolate.child import ChildLimits, call, report
 from lissom.measure.calibration import Calibration, fetched, opened
+from lissom.methods.gathering import HELD_OUT
 from lissom.methods.protocol import Context
 from lissom.methods.reading import readings
 from lissom.methods.repair import fitted, stages_of, sums_of
-from lissom.methods.survey import HELD_OUT, judged_by
+from lissom.methods.survey import judged_by
 from lissom.store.hashing import Json
 
 __all__ = ["Chosen", "choose", "fittable", "followers"]
@@ -272,7 +273,7 @@ def weigh(
         nodes = followers(reduced, edits, allowed, stages=_STAGES)
         stages = stages_of(reduced, nodes)
         sums = sums_of(model, reduced, nodes, sizes)
-        fits = fitted(model, reduced, stages, sums, fitting)[0]
+        fits = fitted(model, reduced, stages, sums, fitting, folder)[0]
         errors.append(judge.error(perform(reduced, fits, store)))
         cheapest = min(cheapest, (errors[-1] - now) / one["macs"])
         report(f"{number + 1} of {len(tried)} blocks")

@@ -19,9 +19,9 @@ from lissom.graph.save import save
 from lissom.graph.site import Site, sites
 from lissom.isolate.child import ChildLimits, call, report
 from lissom.measure.calibration import Calibration
+from lissom.methods.gathering import gathered
 from lissom.methods.protocol import Context
 from lissom.methods.reading import Array, bias_of, flat, readings, rebiased
-from lissom.methods.survey import Pair, gathered
 from lissom.numerics.codebook import CodebookTensor, dequantize, stored_bytes
 from lissom.numerics.coding import Scheme, code, output_error
 from lissom.numerics.moments import Moments
@@ -153,7 +153,7 @@ def _seen(
     weights: Mapping[str, Sequence[str]],
     calibration: Mapping[str, Json] | None,
     folder: Path,
-) -> Mapping[str, Pair]:
+) -> Mapping[str, tuple[Moments, Moments]]:
     if calibration is None:
         return {}
     wanted = [
@@ -161,7 +161,14 @@ def _seen(
         for node, (site, reading) in readings(model).items()
         if node in weights.get(site.weight, ())
     ]
-    return gathered(model, wanted, Calibration.from_json(calibration), folder) if wanted else {}
+    found = gathered(model, wanted, Calibration.from_json(calibration), folder) if wanted else {}
+    # Where the square matrix is too large, rows are kept instead: such a weight is coded for its
+    # own sake, since nothing tells which of its inputs matter together.
+    return {
+        node: (fitting, held_out)
+        for node, (fitting, held_out) in found.items()
+        if isinstance(fitting, Moments) and isinstance(held_out, Moments)
+    }
 
 
 def rows_of(model: Model, site: Site) -> Array:
@@ -190,7 +197,9 @@ def _centred(model: Model, site: Site) -> bool:
     return site.op_type != "MatMul" or bias_of(model, site) is not None
 
 
-def _hessians(model: Model, site: Site, pair: Pair) -> tuple[Array, tuple[Array, Array]]:
+def _hessians(
+    model: Model, site: Site, pair: tuple[Moments, Moments]
+) -> tuple[Array, tuple[Array, Array]]:
     """Covariances where a bias takes the mean, second moments elsewhere."""
     centred = _centred(model, site)
     fitting, held_out, whole = (

@@ -24,6 +24,7 @@ __all__ = [
     "bias_of",
     "columns",
     "flat",
+    "read_count",
     "readers_of",
     "readings",
     "rebiased",
@@ -98,13 +99,13 @@ def _is_own(model: Model, site: Site) -> bool:
     if site.bias is None:
         inputs = model.node(site.node).inputs
         added = site.op_type != "MatMul" and len(inputs) > 2 and bool(inputs[2])
-        return not added and _readers(model, site.weight) == 1
-    alone = _readers(model, site.weight) == _readers(model, site.bias) == 1
+        return not added and read_count(model, site.weight) == 1
+    alone = read_count(model, site.weight) == read_count(model, site.bias) == 1
     info = weights[site.bias]
     return alone and info.shape == (site.outputs,) and info.dtype == "float32"
 
 
-def _readers(model: Model, weight: str) -> int:
+def read_count(model: Model, weight: str) -> int:
     """How often a weight is read, by the main graph, by bodies, and as an output."""
     read = sum(node.inputs.count(weight) for node in model.nodes)
     outside = sum(port.name == weight for port in model.outputs)
@@ -196,7 +197,7 @@ def bias_of(model: Model, site: Site) -> str | None:
     for name in behind.inputs:
         info = model.weights.get(name)
         fits = info is not None and info.shape == (site.outputs,) and info.dtype == "float32"
-        if fits and _readers(model, name) == 1:
+        if fits and read_count(model, name) == 1:
             return name
     return None
 

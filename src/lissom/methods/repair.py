@@ -5,45 +5,49 @@ repaired network feeds it, towards what the original's operator gave on the same
 layers make good what earlier ones lost. Where what an operator gives is added to what goes past it
 (a residual sum), it is fitted towards the original's sum, and makes good what that lost, too. The
 means of channels that left go into the bias. Which damping to take, a fifth of the samples decides
-that the fit does not see.
+that the fit does not see. What the fit does not reach is scaled and shifted by channel, in its turn
+(`lissom.methods.statistics`).
 
 Source: least squares reconstruction of He, Zhang and Sun, "Channel pruning for accelerating very
 deep neural networks", 2017, arXiv:1707.06168, section 3.1, here in sequence and with bias.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
 from lissom.graph.cutting import WeightCut
 from lissom.graph.edit import Edit, RemoveChannels, ReplaceWeight
-from lissom.graph.extract import extract
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.graph.perform import perform
-from lissom.graph.save import save
+from lissom.graph.save import spill
 from lissom.graph.site import Site
 from lissom.isolate.child import ChildLimits, call, report
-from lissom.measure.calibration import Calibration, fetched, opened
+from lissom.measure.calibration import Calibration
+from lissom.methods.gathering import ROWS, Gathering, Pair, Spool, runs, split
 from lissom.methods.protocol import Context
 from lissom.methods.reading import Array, Reading, bias_of, flat, readings, replaced, rows
-from lissom.numerics.moments import Moments, fit
+from lissom.methods.statistics import (
+    adjust,
+    adjustables,
+    keep_targets,
+    kept_channels,
+    touched,
+)
+from lissom.numerics.moments import fit
 from lissom.store.hashing import Json
 from lissom.store.refs import ArrayRef
 from lissom.store.store import Store
 
 __all__ = ["Repair", "fitted", "refit", "repair", "stages_of", "sums_of"]
 
-ROWS = 64
-_BUFFER = 2048
-_HELD_OUT = 5  # every so many-th sample chooses the damping
 _LIMITS = ChildLimits(seconds=3600.0)
 _KIND = "pruning.repair"
-_FORMAT = 4
+_FORMAT = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +79,20 @@ def repair(
         MeasurementError: the runtime refused a model or the samples.
     """
     reduced = perform(original, [removal], context.store)
-    nodes, kept = _cut_readers(original, removal), _kept_rows(original, removal)
-    return refit(original, reduced, nodes, calibration, context, kept=kept)
+    others = adjustables(original)
+    return refit(
+        original,
+        reduced,
+        _cut_readers(original, removal),
+        calibration,
+        context,
+        kept=_kept_rows(original, removal),
+        adjusted={
+            node: kept_channels(original, removal, others[node])
+            for node in touched(original, removal)
+            if node in others
+        },
+    )
 
 
 def refit(
@@ -87,6 +103,7 @@ def refit(
     context: Context,
     *,
     kept: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    adjusted: Mapping[str, Sequence[int] | None] = MappingProxyType({}),
 ) -> Repair:
     """Fit operators of a reduced model to what they gave in the original.
 
@@ -97,13 +114,14 @@ def refit(
         calibration: samples to run both on.
         context: for its store and progress.
         kept: which outputs are left, of operators that lost some.
+        adjusted: operators that are scaled and shifted instead, with the channels left of each.
 
     Raises:
         ChildFailed: the runtime crashed or did not come to an end.
         MeasurementError: the runtime refused a model or the samples.
     """
     store = context.store
-    stages = stages_of(reduced, nodes)
+    stages = split(reduced, stages_of(reduced, [*nodes, *adjusted]))
     inputs: Json = {
         "format": _FORMAT,
         "original": original.fingerprint,
@@ -116,13 +134,14 @@ def refit(
         with store.scratch() as folder:
             paths = [(folder / f"{name}.onnx").resolve() for name in ("original", "reduced")]
             for model, path in zip((original, reduced), paths, strict=True):
-                save(model, path, metadata={})
+                spill(model, path)
             arguments = {
                 "original": str(paths[0]),
                 "reduced": str(paths[1]),
                 "stages": stages,
                 "kept": {node: list(rows) for node, rows in kept.items()},
                 "sums": sums_of(original, reduced, nodes, context.shapes_of(original)),
+                "adjusted": {node: own and list(own) for node, own in adjusted.items()},
                 "calibration": calibration.to_json(),
             }
             total = sum(map(len, stages))
@@ -194,12 +213,21 @@ def repair_all(
     stages: Sequence[Sequence[str]],
     kept: Mapping[str, Sequence[int]],
     sums: Mapping[str, Sequence[str]],
+    adjusted: Mapping[str, Sequence[int] | None],
     calibration: Mapping[str, Json],
 ) -> Json:
     """Child entry: fit stage by stage; answers where the new weights are stored."""
-    before, model = open_trusted(Path(original)), open_trusted(Path(reduced))
     held = Calibration.from_json(calibration)
-    edits, errors = fitted(before, model, stages, sums, held, kept=kept)
+    edits, errors = fitted(
+        open_trusted(Path(original)),
+        open_trusted(Path(reduced)),
+        stages,
+        sums,
+        held,
+        Path(original).parent,
+        kept=kept,
+        adjusted=adjusted,
+    )
     fits: list[dict[str, Json]] = [
         {"weight": one.weight, "values": one.values.to_json(), "bias_of": one.bias_of}
         for one in edits
@@ -213,8 +241,10 @@ def fitted(
     stages: Sequence[Sequence[str]],
     sums: Mapping[str, Sequence[str]],
     held: Calibration,
+    folder: Path,
     *,
     kept: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    adjusted: Mapping[str, Sequence[int] | None] = MappingProxyType({}),
 ) -> tuple[list[ReplaceWeight], dict[str, float]]:
     """Fit stage by stage in this process; answers the edits, and what is left of each error.
 
@@ -224,23 +254,34 @@ def fitted(
         stages: its operators, as `stages_of` orders them.
         sums: as `sums_of` answers.
         held: samples to run both on.
+        folder: for files of now.
         kept: which outputs are left, of operators that lost some.
+        adjusted: operators that are scaled and shifted instead, with the channels left of each.
     """
     model, store = reduced, held.samples.store
     known = readings(original)
-    wanted = [known[node][1] for stage in stages for node in stage]
-    targets = _targets(original, wanted, {n: each[0] for n, each in sums.items()}, kept, held)
+    wanted = [known[node][1] for stage in stages for node in stage if node not in adjusted]
+    given_by = {n: each[0] for n, each in sums.items()}
+    targets = _targets(original, wanted, given_by, kept, held, folder)
+    others = {n: (one, adjusted[n]) for n, one in adjustables(original).items() if n in adjusted}
+    keep_targets(original, others, targets, held, folder)
+    del original, known  # as large as a model
     every: list[ReplaceWeight] = []
     errors: dict[str, float] = {}
     for stage in stages:
-        now = readings(model)
-        past = {node: sums[node][1] for node in stage if node in sums}
-        moments = _moments(model, [now[node][1] for node in stage], past, targets, held)
+        now, linear = readings(model), [node for node in stage if node not in adjusted]
+        past = {node: sums[node][1] for node in linear if node in sums}
+        moments = _moments(model, [now[node][1] for node in linear], past, targets, held, folder)
         edits: list[ReplaceWeight] = []
-        for node in stage:
-            own, errors[node] = _refitted(model, now[node][0], moments[node], store)
+        for node in linear:
+            own, errors[node] = _refitted(model, now[node][0], moments.pop(node), store)
             edits += own
-            del targets[node]
+        set_right = [node for node in stage if node in adjusted]
+        more, left = adjust(model, set_right, targets, held, folder)
+        for node in stage:
+            targets.drop(node)
+        errors |= left
+        edits += more
         model = perform(model, edits, store)
         every += edits
         report(len(errors))
@@ -248,7 +289,7 @@ def fitted(
 
 
 def _refitted(
-    model: Model, site: Site, moments: tuple[Moments, Moments], store: Store
+    model: Model, site: Site, moments: Pair, store: Store
 ) -> tuple[list[ReplaceWeight], float]:
     """The weight and bias of one operator, and what is left of its error."""
     fitting, held_out = moments
@@ -264,17 +305,18 @@ def _targets(
     sums: Mapping[str, str],
     kept: Mapping[str, Sequence[int]],
     calibration: Calibration,
-) -> dict[str, list[Array]]:
+    folder: Path,
+) -> Spool:
     """What the original's operators, or the sums behind them, give: the rows of each run."""
     given_by = {one.node: sums.get(one.node, one.output) for one in wanted}
     values = list(dict.fromkeys([one.input for one in wanted] + list(given_by.values())))
-    found: dict[str, list[Array]] = {one.node: [] for one in wanted}
-    for number, given in _runs(model, values, calibration):
+    found = Spool(folder)
+    for number, given in runs(model, values, calibration, folder):
         for one in wanted:
             y = given[given_by[one.node]]
             taken = rows(one, given[one.input], y, most=ROWS, seed=number)[1]
             own = kept.get(one.node)
-            found[one.node].append(np.array(taken if own is None else taken[:, own], np.float32))
+            found.append(one.node, taken if own is None else taken[:, own])
     return found
 
 
@@ -282,9 +324,10 @@ def _moments(
     model: Model,
     wanted: Sequence[Reading],
     past: Mapping[str, str],
-    targets: Mapping[str, Sequence[Array]],
+    targets: Spool,
     calibration: Calibration,
-) -> dict[str, tuple[Moments, Moments]]:
+    folder: Path,
+) -> dict[str, Pair]:
     """Of what the reduced network's operators read, against the targets: to fit, and held out.
 
     Args:
@@ -293,30 +336,21 @@ def _moments(
         past: the value that each one's output is added to, of those with a sum behind them.
         targets: what to fit to.
         calibration: samples.
+        folder: for files of now.
     """
     values = list(dict.fromkeys([one.input for one in wanted] + list(past.values())))
     known = readings(model)
     shifts = {node: _bias_behind(model, known[node][0]) for node in past}
-    found: dict[str, tuple[Moments, Moments]] = {}
-    buffers: dict[tuple[str, int], list[tuple[Array, Array]]] = {}
-    for number, given in _runs(model, values, calibration):
+    found = Gathering()
+    for number, given in runs(model, values, calibration, folder):
         for one in wanted:
-            y = targets[one.node][number]
+            y = targets.read(one.node, number)
             around = given[past[one.node]] if one.node in past else None
             x, *beside = rows(one, given[one.input], around, most=ROWS, seed=number)
             if beside:
                 y = y - beside[0] - shifts[one.node]
-            if one.node not in found:
-                sizes = x.shape[1], y.shape[1]
-                found[one.node] = Moments.empty(*sizes), Moments.empty(*sizes)
-            part = int(number % _HELD_OUT == _HELD_OUT - 1)
-            buffer = buffers.setdefault((one.node, part), [])
-            buffer.append((x, y))
-            if sum(len(each) for each, _ in buffer) >= _BUFFER:
-                _flush(found[one.node][part], buffer)
-    for (node, part), buffer in buffers.items():
-        _flush(found[node][part], buffer)
-    return found
+            found.add(one.node, number, x, y)
+    return found.found()
 
 
 def _bias_behind(model: Model, site: Site) -> Array:
@@ -359,26 +393,3 @@ def sums_of(
             place = list(behind.inputs).index(other)
             found[node] = [behind.outputs[0], reduced.node(behind.name).inputs[place]]
     return found
-
-
-def _flush(moments: Moments, buffer: list[tuple[Array, Array]]) -> None:
-    if buffer:
-        moments.add(*(np.concatenate(parts) for parts in zip(*buffer, strict=True)))
-        buffer.clear()
-
-
-def _runs(
-    model: Model, values: Sequence[str], calibration: Calibration
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Every run's number and values."""
-    inner = [name for name in values if name in model.producers]
-    if not inner:
-        for number, inputs in enumerate(calibration.feeds()):
-            yield number, {name: inputs[name] for name in values}
-        return
-    with calibration.samples.store.scratch() as folder:
-        path = folder / "part.onnx"
-        save(extract(model, inner), path, metadata={})
-        with opened(path, calibration) as session:
-            for number, inputs in enumerate(calibration.feeds()):
-                yield number, fetched(session, inputs, values)

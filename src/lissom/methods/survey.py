@@ -6,47 +6,39 @@ Runs in a child process: covariances are large, what is answered is small.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
 from lissom.graph.channels.groups import ChannelGroup
 from lissom.graph.edit import ReplaceWeight
-from lissom.graph.extract import extract
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.graph.perform import perform
-from lissom.graph.save import save
+from lissom.graph.save import spill
 from lissom.isolate.child import ChildLimits, call, report
-from lissom.measure.calibration import Calibration, fetched, opened
+from lissom.measure.calibration import Calibration
 from lissom.measure.output_error import Outputs
+from lissom.methods.gathering import HELD_OUT, Pair, batches, gathered
 from lissom.methods.reading import (
     Array,
-    Reading,
     flat,
     readers_of,
     readings,
     replaced,
-    rows,
 )
-from lissom.numerics.moments import Elimination, Moments, eliminate, fit
+from lissom.numerics.moments import Elimination, eliminate, fit
 from lissom.store.hashing import Json
 from lissom.store.store import Store
 
-__all__ = ["HELD_OUT", "Pair", "Seen", "Worth", "gathered", "judged_by", "survey"]
+__all__ = ["Seen", "Worth", "judged_by", "survey"]
 
-ROWS = 64
-HELD_OUT = 5  # every so many-th sample is not fitted to
-_BUFFER = 2048
 _STEPS = 64
 _DAMPINGS = (1e-2, 1e-1, 1.0)
 _PROBES = (0.25, 0.5, 0.75)
 _JUDGED = 32  # samples that say what leaving costs at the outputs
 _LIMITS = ChildLimits(seconds=3600.0)
 _KIND = "pruning.survey"
-_FORMAT = 5
-
-Pair: TypeAlias = tuple[Moments, Moments]
+_FORMAT = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -121,16 +113,14 @@ def survey(
             ]
             for group in groups
         }
-        nodes = dict.fromkeys(
-            site.node for group in groups for site, _, _ in readers_of(group, known)
-        )
+        nodes = [site.node for group in groups for site, _, _ in readers_of(group, known)]
         with store.scratch() as folder:
             path = (folder / "model.onnx").resolve()
-            save(model, path, metadata={})
+            spill(model, path)
             arguments = {
                 "path": str(path),
                 "calibration": calibration.to_json(),
-                "wanted": [known[node][1].to_json() for node in nodes],
+                "wanted": list(dict.fromkeys(nodes)),
                 "systems": systems if worth else {},
             }
             return call("lissom.methods.survey:look", arguments, limits=_LIMITS)
@@ -160,34 +150,64 @@ def look(
     *,
     path: str,
     calibration: Mapping[str, Json],
-    wanted: Sequence[Mapping[str, Json]],
+    wanted: Sequence[str],
     systems: Mapping[str, Json],
 ) -> Json:
     """Child entry: gather moments, let units leave on paper; answers where arrays are stored."""
     held = Calibration.from_json(calibration)
     model, folder = open_trusted(Path(path)), Path(path).parent
-    read = [Reading.from_json(one) for one in wanted]
-    moments = gathered(model, read, held, folder)
-    arrays: dict[str, Array] = {}
-    for node, parts in moments.items():
-        one = parts[0].joined(parts[1])
-        arrays[f"{node}/mean"] = one.x / max(one.rows, 1)
-        arrays[f"{node}/second"] = np.diag(one.xx) / max(one.rows, 1)
-        arrays[f"{node}/variance"] = np.asarray([one.variance])
+    known = readings(model)
     judge = judged_by(model, held, folder)
-    for name, system in systems.items():
-        columns = {node: [np.asarray(each) for each in own] for node, own in system}
-        order = _eliminated(model, moments, columns).order
-        most = len(order) - 1
-        counts = sorted({min(most, max(1, round(len(order) * share))) for share in _PROBES})
-        errors = []
-        for count in counts:
-            edits = _without(model, moments, columns, order[:count], held.samples.store)
-            errors.append(judge.error(perform(model, edits, held.samples.store)))
-        arrays[f"{name}/order"] = order
-        arrays[f"{name}/costs"] = interpolated(counts, errors, most)
-        report(name)
+    arrays: dict[str, Array] = {}
+    # One part after another, whose operators are seen at once: a group, or else an operator.
+    parts: list[tuple[str | None, dict[str, list[Array]]]]
+    parts = [
+        (name, {node: [np.asarray(each) for each in own] for node, own in system})
+        for name, system in systems.items()
+    ] or [(None, {node: []}) for node in wanted]
+    sites = [[known[node][0] for node in columns] for _, columns in parts]
+    for batch in batches(sites):
+        nodes = dict.fromkeys(node for number in batch for node in parts[number][1])
+        together = max(len(parts[number][1]) for number in batch)
+        read = [known[node][1] for node in nodes]
+        moments = gathered(model, read, held, folder, together=together)
+        for node, pair in moments.items():
+            arrays |= _looks(node, pair)
+        for number in batch:
+            name, columns = parts[number]
+            if name is not None:
+                arrays |= _worth(name, model, moments, columns, judge, held.samples.store)
+                report(name)
     return {"arrays": held.samples.store.put_arrays(arrays)}
+
+
+def _looks(node: str, moments: Pair) -> dict[str, Array]:
+    """What is stored of one operator."""
+    one = moments[0].joined(moments[1])
+    return {
+        f"{node}/mean": one.mean,
+        f"{node}/second": one.second,
+        f"{node}/variance": np.asarray([one.variance]),
+    }
+
+
+def _worth(
+    name: str,
+    model: Model,
+    moments: Mapping[str, Pair],
+    columns: Mapping[str, list[Array]],
+    judge: Outputs,
+    store: Store,
+) -> dict[str, Array]:
+    """What is stored of one group: in which order units leave, and what that costs."""
+    order = _eliminated(model, moments, columns).order
+    most = len(order) - 1
+    counts = sorted({min(most, max(1, round(len(order) * share))) for share in _PROBES})
+    errors = []
+    for count in counts:
+        edits = _without(model, moments, columns, order[:count], store)
+        errors.append(judge.error(perform(model, edits, store)))
+    return {f"{name}/order": order, f"{name}/costs": interpolated(counts, errors, most)}
 
 
 def interpolated(counts: Sequence[int], errors: Sequence[float], most: int) -> Array:
@@ -211,7 +231,7 @@ def _eliminated(
     known = readings(model)
     systems = [
         (
-            moments[node][0].covariance,
+            moments[node][0],
             flat(model, known[node][0]) / np.sqrt(moments[node][0].variance or 1.0),
             own,
         )
@@ -246,37 +266,3 @@ def judged_by(model: Model, calibration: Calibration, folder: Path) -> Outputs:
     """What says how far other models are from this one: on samples that nothing is fitted to."""
     first = HELD_OUT - 1
     return Outputs(model, calibration, folder, first=first, step=HELD_OUT, most=_JUDGED)
-
-
-def gathered(
-    model: Model, wanted: Sequence[Reading], calibration: Calibration, folder: Path
-) -> dict[str, Pair]:
-    """Moments of what operators read and give, by node: to fit to, and held out."""
-    values = list(dict.fromkeys(v for one in wanted for v in (one.input, one.output)))
-    path = folder / "part.onnx"
-    save(extract(model, [v for v in values if v in model.producers]), path, metadata={})
-    buffers: dict[tuple[str, int], list[list[Array]]] = {}
-    found: dict[str, Pair] = {}
-    with opened(path, calibration) as session:
-        for number, inputs in enumerate(calibration.feeds()):
-            given = fetched(session, inputs, values)
-            part = int(number % HELD_OUT == HELD_OUT - 1)
-            for one in wanted:
-                own = rows(one, given[one.input], given[one.output], most=ROWS, seed=number)
-                buffer = buffers.setdefault((one.node, part), [])
-                buffer.append(own)
-                if sum(len(x) for x, _ in buffer) >= _BUFFER:
-                    _flush(found, one.node, part, buffer)
-    for (node, part), buffer in buffers.items():
-        if buffer:
-            _flush(found, node, part, buffer)
-    return found
-
-
-def _flush(found: dict[str, Pair], node: str, part: int, buffer: list[list[Array]]) -> None:
-    x, y = (np.concatenate(parts) for parts in zip(*buffer, strict=True))
-    buffer.clear()
-    sizes = x.shape[1], y.shape[1]
-    if node not in found:
-        found[node] = Moments.empty(*sizes), Moments.empty(*sizes)
-    found[node][part].add(x, y)

@@ -9,11 +9,11 @@ import numpy as np
 from lissom.graph.edit import Edit, ReplaceWeight
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
-from lissom.graph.save import save
+from lissom.graph.save import spill
 from lissom.isolate.child import ChildLimits, call, report
 from lissom.measure.calibration import Calibration
-from lissom.methods.reading import flat, readings, replaced
-from lissom.methods.survey import gathered
+from lissom.methods.gathering import Pair, gathered, split
+from lissom.methods.reading import Array, flat, readings, replaced
 from lissom.numerics.sparsity import sparsify
 from lissom.store.hashing import Json
 from lissom.store.refs import ArrayRef
@@ -79,7 +79,7 @@ def zeroed(
     def compute() -> Json:
         with store.scratch() as folder:
             path = (folder / "model.onnx").resolve()
-            save(model, path, metadata={})
+            spill(model, path)
             arguments = {
                 "path": str(path),
                 "nodes": list(nodes),
@@ -114,25 +114,31 @@ def zero_all(
     held = Calibration.from_json(calibration)
     model = open_trusted(Path(path))
     known = readings(model)
-    moments = gathered(model, [known[node][1] for node in nodes], held, Path(path).parent)
     edits: list[dict[str, Json]] = []
     untouched: list[str] = []
     weights = zeros = 0
-    for node in nodes:
-        site, every = known[node][0], moments[node][0].joined(moments[node][1])
-        before = flat(model, site)
-        second = np.diag(every.xx) / max(every.rows, 1)
-        after = sparsify(before, every.covariance, second, **settings)
-        weights += after.size
-        zeros += int((after == 0).sum())
-        if np.array_equal(after, before):
-            untouched.append(node)
-            continue
-        mean = every.x / max(every.rows, 1)
-        bias = every.y / max(every.rows, 1) - after @ mean
-        edits += [
-            {"weight": one.weight, "values": one.values.to_json(), "bias_of": one.bias_of}
-            for one in replaced(model, site, after, bias, held.samples.store)
-        ]
-        report(node)
+    for stage in split(model, [nodes]):
+        read = [known[node][1] for node in stage]
+        moments = gathered(model, read, held, Path(path).parent)
+        for node in stage:
+            site = known[node][0]
+            before = flat(model, site)
+            after, bias = _zeroed(before, moments.pop(node), settings)
+            weights += after.size
+            zeros += int((after == 0).sum())
+            if np.array_equal(after, before):
+                untouched.append(node)
+                continue
+            edits += [
+                {"weight": one.weight, "values": one.values.to_json(), "bias_of": one.bias_of}
+                for one in replaced(model, site, after, bias, held.samples.store)
+            ]
+            report(node)
     return {"edits": edits, "weights": weights, "zeros": zeros, "untouched": untouched}
+
+
+def _zeroed(before: Array, moments: Pair, settings: Mapping[str, Json]) -> tuple[Array, Array]:
+    """A weight with zeros, and its bias."""
+    every = moments[0].joined(moments[1])
+    after = sparsify(before, every, **settings)
+    return after, every.mean_y - after @ every.mean

@@ -7,6 +7,9 @@ grow with their number, and can be added. Columns of x that leave are left out a
     fit      min over W, b of E|y - W x_K - b|^2 + d |W - W0|^2   (ridge regression towards W0)
     eliminate  which columns cost least, and what, if W is fitted anew without them
 
+Above a width their square matrix is too large: then `lissom.numerics.dual` keeps rows instead.
+Both are `Statistics`: what is fitted and eliminated here does not know which it has.
+
 The cost of columns S is tr(W_S [(C^-1)_SS]^-1 W_S^T) with C the covariance of x, and what is left
 of W after it W - W_S [(C^-1)_SS]^-1 (C^-1)_S: Optimal Brain Surgeon (Hassibi and Stork 1992,
 equations 5 and 6) for blocks of columns, whose constant parts the bias takes.
@@ -14,16 +17,78 @@ equations 5 and 6) for blocks of columns, whose constant parts the bias takes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Elimination", "Fit", "Moments", "eliminate", "fit"]
+__all__ = ["Elimination", "Fit", "Inverse", "Moments", "Statistics", "eliminate", "fit"]
 
 Array: TypeAlias = npt.NDArray[Any]
+
+
+class Inverse(Protocol):
+    """(C + d I)^-1 of the inputs' covariance C, from which inputs leave; what is left shrinks.
+
+    Places are those of what is left now.
+    """
+
+    def cost(self, places: Array, part: Array) -> float:
+        """tr(W_S [(C^-1)_SS]^-1 W_S^T) of some inputs S, whose weights are part [outputs, S]."""
+
+    def leave(self, places: Array, part: Array) -> tuple[float, Array]:
+        """Let inputs leave.
+
+        Returns:
+            What it costs, and what is added to the weights of those that stay [outputs, stay].
+        """
+
+    def sweeps(self, step: int) -> Iterator[Array]:
+        """Rows of U with C^-1 = U^T U, so many at a time, from their diagonal on; uses it up."""
+
+
+class Statistics(Protocol):
+    """What rows say about an operator that reads x and should give y."""
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+
+    @property
+    def mean(self) -> Array:
+        """Of each input."""
+
+    @property
+    def second(self) -> Array:
+        """The mean square of each input."""
+
+    @property
+    def mean_y(self) -> Array:
+        """Of each output."""
+
+    @property
+    def variance(self) -> float:
+        """Of the outputs, all together."""
+
+    def add(self, x: Array, y: Array) -> None:
+        """Add rows x [rows, inputs] and y [rows, outputs]."""
+
+    def joined(self, other: Self) -> Self:
+        """Of the rows of both."""
+
+    def of_columns(self, columns: Array) -> Self:
+        """Of some of the inputs only."""
+
+    def error(self, weight: Array, bias: Array) -> float:
+        """The mean squared error of an operator [outputs, inputs], over its outputs together."""
+
+    def solved(self, start: Array, dampings: Sequence[float]) -> Iterator[tuple[Array, Array]]:
+        """For each damping the weight and bias, by ridge regression towards a start."""
+
+    def inverse(self, damping: float) -> Inverse:
+        """Of the damped covariance; the damping is a share of the inputs' mean variance."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -93,8 +158,25 @@ class Moments:
     @property
     def covariance(self) -> Array:
         """Of the inputs, [inputs, inputs]."""
-        mean = self.x / max(self.rows, 1)
-        return self.xx / max(self.rows, 1) - np.outer(mean, mean)
+        mean, found = self.mean, self.xx / max(self.rows, 1)
+        for row, own in zip(found, mean, strict=True):  # one at a time: the matrix may be large
+            row -= own * mean
+        return np.asarray(found)
+
+    @property
+    def mean(self) -> Array:
+        """Of each input."""
+        return np.asarray(self.x / max(self.rows, 1))
+
+    @property
+    def second(self) -> Array:
+        """The mean square of each input."""
+        return np.asarray(np.diag(self.xx) / max(self.rows, 1))
+
+    @property
+    def mean_y(self) -> Array:
+        """Of each output."""
+        return np.asarray(self.y / max(self.rows, 1))
 
     @property
     def variance(self) -> float:
@@ -109,6 +191,37 @@ class Moments:
         quadratic = ((weight @ self.xx) * weight).sum() - 2 * (weight * cross).sum()
         constant = (self.yy - 2 * bias * self.y + count * bias * bias).sum()
         return float(max(0.0, quadratic + constant) / count)
+
+    def solved(self, start: Array, dampings: Sequence[float]) -> Iterator[tuple[Array, Array]]:
+        """For each damping the weight and bias, by ridge regression towards a start."""
+        from scipy.linalg import cho_factor, cho_solve
+
+        count, covariance = max(self.rows, 1), self.covariance
+        scale = _mean_variance(covariance)
+        residual = self.yx / count - np.outer(self.mean_y, self.mean) - start @ covariance
+        for damping in dampings:
+            factor = cho_factor(_damped(covariance, damping * scale), overwrite_a=True)
+            weight = start + cho_solve(factor, residual.T).T
+            yield weight, self.mean_y - weight @ self.mean
+
+    def inverse(self, damping: float) -> Inverse:
+        """Of the damped covariance; the damping is a share of the inputs' mean variance."""
+        from scipy.linalg import inv
+
+        damped = self.covariance
+        np.einsum("ii->i", damped)[:] += damping * _mean_variance(damped)
+        # Overwritten, since it may be large; it is symmetric, and LAPACK wants columns.
+        return _Dense(inv(damped.T, overwrite_a=True))
+
+
+def _mean_variance(covariance: Array) -> float:
+    return float(np.trace(covariance)) / len(covariance) or 1.0
+
+
+def _damped(covariance: Array, by: float) -> Array:
+    found = covariance.copy()
+    np.einsum("ii->i", found)[:] += by
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,10 +242,13 @@ class Fit:
 DAMPINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 
 
+_S = TypeVar("_S", bound=Statistics)
+
+
 def fit(
-    moments: Moments,
+    moments: _S,
     start: Array,
-    held_out: Moments | None = None,
+    held_out: _S | None = None,
     *,
     dampings: Sequence[float] = DAMPINGS,
     join: bool = True,
@@ -146,29 +262,15 @@ def fit(
         dampings: shares of the inputs' mean variance to choose from; the first without other rows.
         join: fit to the other rows too, once they have chosen.
     """
-    chosen = dampings[0]
+    chosen, least = dampings[0], np.inf
     if held_out is not None and len(dampings) > 1:
-        tried = {each: _solved(moments, start, (each,))[0] for each in dampings}
-        chosen = min(tried, key=lambda each: held_out.error(*tried[each]))
+        for damping, tried in zip(dampings, moments.solved(start, dampings), strict=True):
+            error = held_out.error(*tried)
+            if error < least:
+                chosen, least = damping, error
         moments = moments.joined(held_out) if join else moments
-    weight, bias = _solved(moments, start, (chosen,))[0]
+    weight, bias = next(moments.solved(start, (chosen,)))
     return Fit(weight=weight, bias=bias, damping=chosen)
-
-
-def _solved(moments: Moments, start: Array, dampings: Sequence[float]) -> list[tuple[Array, Array]]:
-    from scipy.linalg import cho_factor, cho_solve
-
-    count = max(moments.rows, 1)
-    mean_x, mean_y = moments.x / count, moments.y / count
-    covariance = moments.covariance
-    scale = float(np.trace(covariance)) / len(covariance) or 1.0
-    residual = moments.yx / count - np.outer(mean_y, mean_x) - start @ covariance
-    found = []
-    for damping in dampings:
-        damped = covariance + damping * scale * np.eye(len(covariance))
-        weight = start + cho_solve(cho_factor(damped), residual.T).T
-        found.append((weight, mean_y - weight @ mean_x))
-    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -185,7 +287,7 @@ class Elimination:
 
 
 def eliminate(
-    systems: Sequence[tuple[Array, Array, Sequence[Array]]],
+    systems: Sequence[tuple[Statistics, Array, Sequence[Array]]],
     *,
     damping: float = 1e-2,
     steps: int = 64,
@@ -193,9 +295,8 @@ def eliminate(
     """Let units leave one after another, always those that cost least after refitting the rest.
 
     Args:
-        systems: for each operator that reads the units: the covariance of its inputs [inputs,
-            inputs], its weights [outputs, inputs] scaled so that errors can be added up, and the
-            columns of each unit.
+        systems: for each operator that reads the units: what rows say of its inputs, its weights
+            [outputs, inputs] scaled so that errors can be added up, and the columns of each unit.
         damping: of the covariances, as a share of their mean variance.
         steps: in how many steps at most; several units leave in one where there are more.
     """
@@ -222,36 +323,58 @@ class _Surgery:
     """One operator, from which columns leave; what is left of it shrinks."""
 
     def __init__(
-        self, covariance: Array, weight: Array, columns: Sequence[Array], damping: float
+        self, statistics: Statistics, weight: Array, columns: Sequence[Array], damping: float
     ) -> None:
-        scale = float(np.trace(covariance)) / len(covariance) or 1.0
-        damped = covariance + damping * scale * np.eye(len(covariance))
-        self._inverse = np.linalg.inv(damped)
+        self._inverse = statistics.inverse(damping)
         self._weight = weight.astype(np.float64)
         self._columns = [np.asarray(each) for each in columns]
-        self._place = np.arange(len(covariance))  # of each column in what is left
+        self._place = np.arange(weight.shape[1])  # of each column in what is left
 
     def costs(self, units: Array) -> Array:
         """What each of the units would cost now."""
         found = np.empty(len(units))
         for number, unit in enumerate(units.tolist()):
             places = self._place[self._columns[unit]]
-            part = self._weight[:, places]
-            block = self._inverse[np.ix_(places, places)]
-            found[number] = (np.linalg.solve(block, part.T) * part.T).sum()
+            found[number] = self._inverse.cost(places, self._weight[:, places])
         return found
 
     def remove(self, units: Array) -> float:
         """Let units leave together; answer what it cost."""
         columns = np.concatenate([self._columns[unit] for unit in units.tolist()])
         places = self._place[columns]
-        stays = np.ones(len(self._inverse), bool)
-        stays[places] = False
-        part, rows = self._weight[:, places], self._inverse[places]
-        block = rows[:, places]
-        cost = float((np.linalg.solve(block, part.T) * part.T).sum())
-        step = np.linalg.solve(block, rows[:, stays])
-        self._weight = self._weight[:, stays] - part @ step
-        self._inverse = self._inverse[np.ix_(stays, stays)] - rows[:, stays].T @ step
+        cost, correction = self._inverse.leave(places, self._weight[:, places])
+        self._weight = np.delete(self._weight, places, axis=1)
+        self._weight += correction
         self._place = self._place - np.searchsorted(np.sort(places), self._place)
         return cost
+
+
+class _Dense:
+    """The inverse as a matrix."""
+
+    def __init__(self, inverse: Array) -> None:
+        self._inverse = inverse
+
+    def cost(self, places: Array, part: Array) -> float:
+        """See `Inverse`."""
+        block = self._inverse[np.ix_(places, places)]
+        return float((np.linalg.solve(block, part.T) * part.T).sum())
+
+    def leave(self, places: Array, part: Array) -> tuple[float, Array]:
+        """See `Inverse`."""
+        stays = np.ones(len(self._inverse), bool)
+        stays[places] = False
+        rows = self._inverse[places]
+        step = np.linalg.solve(rows[:, places], rows[:, stays])
+        cost = self.cost(places, part)
+        self._inverse = self._inverse[np.ix_(stays, stays)]
+        self._inverse -= rows[:, stays].T @ step
+        return cost, -part @ step
+
+    def sweeps(self, step: int) -> Iterator[Array]:
+        """See `Inverse`."""
+        from scipy.linalg import cholesky
+
+        factor = cholesky(self._inverse, lower=False)
+        for start in range(0, len(factor), step):
+            yield factor[start : start + step, start:]

@@ -12,6 +12,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from lissom.numerics.moments import Statistics
+
 __all__ = ["Criterion", "Pattern", "importance", "mask_of", "sparsify"]
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -84,8 +86,7 @@ def _least(worth: Array, ratio: float, *, rows: bool, threshold: float | None) -
 
 def sparsify(
     weight: Array,
-    covariance: Array,
-    second: Array,
+    statistics: Statistics,
     *,
     ratio: float,
     pattern: Pattern = "unstructured",
@@ -97,8 +98,7 @@ def sparsify(
 
     Args:
         weight: [outputs, inputs].
-        covariance: of the inputs, [inputs, inputs].
-        second: the mean square of each input.
+        statistics: of the inputs.
         ratio: the share of zeros.
         pattern: where they may stand.
         criterion: which ones.
@@ -108,21 +108,25 @@ def sparsify(
     Returns:
         The matrix, float64.
     """
-    from scipy.linalg import cholesky
-
     left = weight.astype(np.float64)
-    scale = float(np.trace(covariance)) / len(covariance) or 1.0
-    inverse = np.linalg.inv(covariance + damping * scale * np.eye(len(covariance)))
-    factor = cholesky(inverse, lower=False)
-    root = np.diag(factor)
-    step = _SWEEP if criterion == "obs" else left.shape[1]
-    for start in range(0, left.shape[1], step):
-        end = min(start + step, left.shape[1])
-        worth = importance(left[:, start:end], criterion, second[start:end], root[start:end])
-        by_output = criterion == "wanda"
-        zero = mask_of(worth, pattern, ratio, rows=by_output, threshold=threshold)
-        for column in range(start, end):
-            lost = np.where(zero[:, column - start], left[:, column], 0.0) / root[column]
-            left[:, column:] -= np.outer(lost, factor[column, column:])
-            left[zero[:, column - start], column] = 0.0
+    second, rows = statistics.second, criterion == "wanda"
+    if criterion != "obs":  # these do not look at what is corrected
+        plain = importance(left, criterion, second, np.ones_like(second))
+        whole = mask_of(plain, pattern, ratio, rows=rows, threshold=threshold)
+    start = 0
+    for factor in statistics.inverse(damping).sweeps(_SWEEP):
+        count, end = len(factor), start + len(factor)
+        block, root = left[:, start:end], factor.diagonal()
+        if criterion == "obs":
+            worth = importance(block, criterion, second[start:end], root)
+            zero = mask_of(worth, pattern, ratio, rows=rows, threshold=threshold)
+        else:
+            zero = whole[:, start:end]
+        lost = np.zeros((len(left), count))
+        for column in range(count):
+            lost[:, column] = np.where(zero[:, column], block[:, column], 0.0) / root[column]
+            block[:, column:] -= np.outer(lost[:, column], factor[column, column:count])
+            block[zero[:, column], column] = 0.0
+        left[:, end:] -= lost @ factor[:, count:]
+        start = end
     return left

@@ -24,10 +24,10 @@ from lissom.graph.edit import Edit
 from lissom.graph.model import Model
 from lissom.graph.perform import perform
 from lissom.methods.bypassing import choose, fittable, followers
+from lissom.methods.gathering import HELD_OUT
 from lissom.methods.protocol import ALREADY, SETTINGS, Context, Need, Plan, Skip
 from lissom.methods.pruning import Repaired
 from lissom.methods.repair import refit
-from lissom.methods.survey import HELD_OUT
 
 __all__ = ["Blocks"]
 
