@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from lissom.demo.files import paths
 from lissom.errors import MethodError
 from lissom.graph.edit import EncodeWeight, ReplaceWeight
+from lissom.graph.load import load
+from lissom.methods.quantize.adaround import Adaround
 from lissom.methods.quantize.gptq import Gptq
 from lissom.methods.quantize.hqq import Hqq
 from lissom.methods.reading import readings
@@ -137,3 +140,19 @@ def test_without_samples(made) -> None:
         plan_rounding(Gptq(), model, lab.context(model, made[1].store))
     with pytest.raises(MethodError, match="not known"):
         Layer(weight=np.zeros((1, 1)), hessian=None, block_size=None).known()
+
+
+def test_on_every_layer_of_a_trained_network(tmp_path) -> None:
+    """The demo's: outputs lose less than by rounding to nearest, weights more."""
+    store = Store(tmp_path)
+    model = load(paths().model, store)
+    with np.load(paths().samples) as file:
+        (name,) = (port.name for port in model.inputs)
+        feeds = [{name: one[None]} for one in file[name][:100]]
+    context = lab.context(model, store, feeds)
+    for method in (Gptq(), Gptq(bits=3, symmetric=False), Adaround(steps=150)):
+        errors = errors_of(method, model, context)
+        assert len(errors) > 3
+        for node, one in errors.items():
+            assert one.output < 0.9 * one.output_nearest, node
+            assert one.weight > one.weight_nearest, node
