@@ -52,6 +52,12 @@ CONV = {"strides": [2, 1], "pads": [1, 0, 1, 2], "dilations": [1, 2]}
 NETS = {
     "conv": net([2, 3, 9, 8], {"w": normal(4, 3, 3, 2), "b": normal(4)},
                 ("Conv", "x w b", "y", CONV)),
+    "padded above": net([2, 3, 9, 8], {"w": normal(4, 3, 2, 4)},
+                        ("Conv", "x w", "y", {"auto_pad": "SAME_UPPER"})),
+    "padded below": net([2, 3, 9], {"w": normal(4, 3, 4)},
+                        ("Conv", "x w", "y", {"auto_pad": "SAME_LOWER"})),
+    "not padded": net([2, 3, 9], {"w": normal(4, 3, 4)},
+                      ("Conv", "x w", "y", {"auto_pad": "VALID", "strides": [2]})),
     "conv without bias": net([2, 3, 9], {"w": normal(4, 3, 3)}, ("Conv", "x w", "y")),
     "gemm": net([5, 3], {"w": normal(4, 3), "b": normal(4)},
                 ("Gemm", "x w b", "y", {"transB": 1})),
@@ -114,11 +120,31 @@ def test_columns_are_those_of_the_input_channels():
     np.testing.assert_array_equal(weight[:, found[0]], expected)
 
 
+def test_groups_are_parts_of_rows():
+    model = net(
+        [2, 4, 8], {"w": normal(6, 2, 3), "b": normal(6)}, ("Conv", "x w b", "y", {"group": 2})
+    )
+    assert readings(model) == {}
+    ((site, reading),) = readings(model, grouped=True).values()
+    assert reading.groups == 2
+    values = values_of(model, feed_of(model))
+    x, y = rows(reading, values["x"], values["y"], most=5, seed=0)
+    parts = [
+        own @ weight.T
+        for own, weight in zip(np.split(x, 2, axis=1), np.split(flat(model, site), 2), strict=True)
+    ]
+    np.testing.assert_allclose(
+        np.concatenate(parts, axis=1) + model.weight("b"), y, rtol=1e-4, atol=1e-5
+    )
+
+
 OTHERS = {
     "factors": net([5, 3], {"w": normal(3, 4)}, ("Gemm", "x w", "y", {"alpha": 2.0})),
     "a transposed input": net([3, 5], {"w": normal(3, 4)}, ("Gemm", "x w", "y", {"transA": 1})),
-    "automatic padding": net(
-        [1, 3, 8], {"w": normal(4, 3, 3)}, ("Conv", "x w", "y", {"auto_pad": "SAME_UPPER"})
+    "padding that depends on sizes": net(
+        [1, 3, 8],
+        {"w": normal(4, 3, 3)},
+        ("Conv", "x w", "y", {"auto_pad": "SAME_UPPER", "strides": [2]}),
     ),
     "groups": net([1, 4, 8], {"w": normal(4, 2, 3)}, ("Conv", "x w", "y", {"group": 2})),
     "one bias for all": net([5, 3], {"w": normal(3, 4), "b": normal(1)}, ("Gemm", "x w b", "y")),

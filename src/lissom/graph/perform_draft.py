@@ -78,6 +78,20 @@ class Draft:
             raise BrokenPromise(f"{why}: the model has no node {name!r}")
         return found
 
+    def stored(self, name: str, why: str) -> ir.Value:
+        """The initializer of this name, of any type; it must be no input of the model.
+
+        Raises:
+            BrokenPromise: there is no such initializer.
+            MethodError: it is an input too.
+        """
+        value = self.ir.graph.initializers.get(name)
+        if value is None or value.const_value is None:
+            raise BrokenPromise(f"{why}: the model has no weight {name!r}")
+        if value.is_graph_input():
+            raise MethodError(f"{why}: the weight {name!r} is an input of the model")
+        return value
+
     def weight(self, name: str, why: str) -> ir.Value:
         """The initializer of this name; it must be float32 and no input of the model.
 
@@ -85,13 +99,10 @@ class Draft:
             BrokenPromise: there is no such initializer.
             MethodError: it is an input too, or holds another type.
         """
-        value = self.ir.graph.initializers.get(name)
-        if value is None or value.const_value is None:
-            raise BrokenPromise(f"{why}: the model has no weight {name!r}")
-        if value.is_graph_input():
-            raise MethodError(f"{why}: the weight {name!r} is an input of the model")
-        if value.const_value.dtype != ir.DataType.FLOAT:
-            raise MethodError(f"{why}: the weight {name!r} is {value.const_value.dtype}, not FLOAT")
+        value = self.stored(name, why)
+        if value.const_value is None or value.const_value.dtype != ir.DataType.FLOAT:
+            found = "of no type" if value.const_value is None else value.const_value.dtype
+            raise MethodError(f"{why}: the weight {name!r} is {found}, not FLOAT")
         return value
 
     def readers(self, value: ir.Value) -> list[ir.Node]:

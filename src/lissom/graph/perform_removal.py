@@ -47,7 +47,7 @@ def replace_weight(draft: Draft, edit: ReplaceWeight, store: Store) -> None:
     why = describe(edit)
     values = store.array(edit.values)
     if edit.bias_of is None:
-        value = draft.weight(edit.weight, why)
+        value = draft.stored(edit.weight, why)
         tensor = value.const_value
         if tensor is None or tuple(tensor.shape.numpy()) != values.shape:
             raise BrokenPromise(f"{why}: its shape is {values.shape}, another one than before")

@@ -46,18 +46,26 @@ class Reading:
         input: the value that it reads.
         output: the value that it gives.
         window: how its kernel moves; None for matrix products.
+        groups: in which inputs and outputs are parted; a row holds those of all, one after another.
     """
 
     node: str
     input: str
     output: str
     window: Window | None
+    groups: int = 1
 
     def to_json(self) -> dict[str, Json]:
         """Write as JSON, for a child process."""
         w = self.window
         parts = None if w is None else [w.kernel, w.strides, w.dilations, w.pads]
-        return {"node": self.node, "input": self.input, "output": self.output, "window": parts}
+        return {
+            "node": self.node,
+            "input": self.input,
+            "output": self.output,
+            "window": parts,
+            "groups": self.groups,
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Json]) -> "Reading":
@@ -66,29 +74,46 @@ class Reading:
         if value["window"] is not None:
             kernel, strides, dilations, pads = map(tuple, value["window"])
             window = Window(kernel=kernel, strides=strides, dilations=dilations, pads=pads)
-        return cls(node=value["node"], input=value["input"], output=value["output"], window=window)
+        return cls(
+            node=value["node"],
+            input=value["input"],
+            output=value["output"],
+            window=window,
+            groups=value["groups"],
+        )
 
 
-def readings(model: Model) -> dict[str, tuple[Site, Reading]]:
-    """The weighted operators of a model that can be seen so, by node."""
+def readings(model: Model, *, grouped: bool = False) -> dict[str, tuple[Site, Reading]]:
+    """The weighted operators of a model that can be seen so, by node.
+
+    Args:
+        model: the model.
+        grouped: also convolutions in groups, each of which is an operator of its own.
+    """
     return {
         site.node: (
             site,
             Reading(
-                node=site.node, input=site.input, output=site.output, window=_window(model, site)
+                node=site.node,
+                input=site.input,
+                output=site.output,
+                window=_window(model, site),
+                groups=site.groups,
             ),
         )
         for site in sites(model)
-        if site.op_type in _OPERATORS and _is_plain(model, site) and _is_own(model, site)
+        if site.op_type in _OPERATORS
+        and (grouped or site.groups == 1)
+        and _is_plain(model, site)
+        and _is_own(model, site)
     }
 
 
 def _is_plain(model: Model, site: Site) -> bool:
-    """It computes W x + b with no factors, no groups, and x as it stands."""
+    """It computes W x + b with no factors, with x as it stands, and pads that are known."""
     given = model.node(site.node).attributes
     factors = given.get("alpha", 1.0), given.get("beta", 1.0)
-    padded = given.get("auto_pad", "NOTSET") != "NOTSET"
-    return site.groups == 1 and not given.get("transA") and factors == (1.0, 1.0) and not padded
+    return not given.get("transA") and factors == (1.0, 1.0) and _pads(model, site) is not None
 
 
 def _is_own(model: Model, site: Site) -> bool:
@@ -122,8 +147,28 @@ def _window(model: Model, site: Site) -> Window | None:
         kernel=kernel,
         strides=tuple(attributes.get("strides", ones)),
         dilations=tuple(attributes.get("dilations", ones)),
-        pads=tuple(attributes.get("pads", (0,) * (2 * len(kernel)))),
+        pads=_pads(model, site) or (),
     )
+
+
+def _pads(model: Model, site: Site) -> tuple[int, ...] | None:
+    """The zeros around a convolution's input; None if they depend on its size."""
+    attributes: Mapping[str, Any] = model.node(site.node).attributes
+    kernel = site.shape[2:]
+    ones = (1,) * len(kernel)
+    automatic = attributes.get("auto_pad", "NOTSET")
+    if automatic == "NOTSET":
+        return tuple(attributes.get("pads", (0,) * (2 * len(kernel))))
+    if automatic == "VALID":
+        return (0,) * (2 * len(kernel))
+    if any(step != 1 for step in attributes.get("strides", ones)):
+        return None
+    around = [
+        dilation * (size - 1)
+        for dilation, size in zip(attributes.get("dilations", ones), kernel, strict=True)
+    ]
+    less, more = tuple(one // 2 for one in around), tuple(one - one // 2 for one in around)
+    return (*less, *more) if automatic == "SAME_UPPER" else (*more, *less)
 
 
 def rows(reading: Reading, x: Array, y: Array | None, *, most: int, seed: int) -> list[Array]:

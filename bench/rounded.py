@@ -1,0 +1,38 @@
+"""The part of `docs/benchmarks.md` on weights of few bits: what each way of rounding loses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+__all__ = ["sections"]
+
+Found = dict[str, Any]
+
+
+def sections(folder: Path) -> list[str]:
+    """The section for the results in a folder; none without them."""
+    path = folder / "weights.json"
+    if not path.exists():
+        return []
+    found = json.loads(path.read_text(encoding="utf-8"))
+    rows = [
+        f"| {name} | {one['metric']} | {one['original']:.4f} | {bits} | `{method}` "
+        f"| {made['quality']:.4f} | {100 * (one['original'] - made['quality']):+.2f} "
+        f"| {made['size_ratio']:.2f} |"
+        for name, one in found.items()
+        for bits, methods in sorted(one["rounded"].items(), reverse=True)
+        for method, made in methods.items()
+    ]
+    text = [
+        "## Weights of few bits",
+        "",
+        "All weights rounded, one scale a channel; embeddings in 8 bits, activations in float",
+        "(`python -m bench.weights`). `quantize.weight_only` rounds to nearest. Integers of 3 bits",
+        "are stored in 4, so the file is no smaller.",
+        "",
+        "| task | metric | original | bits | method | rounded | drop, points | smaller |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        *rows,
+        "",
+    ]
+    return ["\n".join(text)]

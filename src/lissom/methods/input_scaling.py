@@ -1,0 +1,127 @@
+"""Inputs scaled so that those which matter most are rounded finest; runs in a child process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lissom.graph.edit import Edit, ReplaceWeight, edit_from_json, edit_to_json
+from lissom.graph.load import open_trusted
+from lissom.graph.model import Model
+from lissom.graph.perform import perform
+from lissom.graph.save import save
+from lissom.isolate.child import ChildLimits, call, report
+from lissom.measure.calibration import Calibration
+from lissom.methods.folding import divided, folds
+from lissom.methods.layerwise import batches, gather
+from lissom.methods.protocol import Context
+from lissom.methods.reading import flat, readings
+from lissom.numerics.awq import input_factors
+from lissom.numerics.grids import Shape
+from lissom.numerics.moments import Moments
+from lissom.store.hashing import Json
+
+__all__ = ["scaled"]
+
+_LIMITS = ChildLimits(seconds=3600.0)
+_KIND = "quantize.scaling"
+_FORMAT = 1
+
+
+def scaled(
+    model: Model, nodes: Sequence[str], shape: Shape, context: Context, seen: Calibration
+) -> tuple[Edit, ...]:
+    """Edits after which the model computes the same, from inputs that are easier to round for.
+
+    Args:
+        model: the model.
+        nodes: the operators that may be touched.
+        shape: of the grids; blocks are for matrices only.
+        context: its store and progress.
+        seen: samples to run it on.
+
+    Raises:
+        ChildFailed: the runtime crashed or did not come to an end.
+        MeasurementError: the runtime refused the model or the samples.
+    """
+    grid = {"bits": shape.bits, "block_size": shape.block_size, "symmetric": shape.symmetric}
+    inputs: dict[str, Json] = {
+        "format": _FORMAT,
+        "model": model.fingerprint,
+        "nodes": list(nodes),
+        "grid": grid,
+        "calibration": seen.identity(),
+    }
+
+    def compute() -> Json:
+        with context.store.scratch() as folder:
+            path = (folder / "model.onnx").resolve()
+            save(model, path, metadata={})
+            arguments = {
+                "path": str(path),
+                "nodes": list(nodes),
+                "grid": grid,
+                "calibration": seen.to_json(),
+            }
+            return call(
+                "lissom.methods.input_scaling:scale_all",
+                arguments,
+                limits=_LIMITS,
+                on_report=lambda done: context.progress(f"scaled {done} values"),
+            )
+
+    found = context.store.remember(_KIND, inputs, compute)
+    return tuple(edit_from_json(one) for one in found["edits"])
+
+
+def scale_all(
+    *,
+    path: str,
+    nodes: Sequence[str],
+    grid: Mapping[str, Json],
+    calibration: Mapping[str, Json],
+) -> Json:
+    """Child entry: value by value; answers edits, the last one of each weight."""
+    seen = Calibration.from_json(calibration)
+    original = model = open_trusted(Path(path))
+    store, shape = seen.samples.store, Shape(**grid)
+    known = {node: one for node, one in readings(model, grouped=True).items() if node in set(nodes)}
+    found = {fold.value: fold for fold in folds(model, known)}
+    stages = [[node for fold in found.values() for node in fold.readers]]
+    numbers = {node: int(np.prod(known[node][0].shape[1:])) ** 2 * 2 for node in stages[0]}
+    moments: dict[str, Moments] = {}
+    last: dict[str, ReplaceWeight] = {}
+    done = 0
+    for batch in batches(stages, numbers):
+        wanted = [known[node][1] for node in batch]
+        for node, (fitting, held_out) in gather(
+            original, original, wanted, seen, Path(path).parent
+        ).items():
+            moments[node] = fitting[0].joined(held_out[0])
+        whole = [v for v, fold in found.items() if moments.keys() >= set(fold.readers)]
+        for value in whole:
+            fold = found.pop(value)
+            own = [(flat(model, known[node][0]), moments.pop(node)) for node in fold.readers]
+            shapes = [
+                shape
+                if len(known[node][0].shape) == 2
+                else Shape(bits=shape.bits, symmetric=shape.symmetric)
+                for node in fold.readers
+            ]
+            site = known[fold.readers[0]][0]
+            channels = site.shape[site.in_axis]
+            square = np.diag(own[0][1].xx).reshape(channels, -1).mean(axis=1)
+            factors = input_factors(
+                np.sqrt(square / max(own[0][1].rows, 1)),
+                [(weight, one.covariance) for weight, one in own],
+                shapes,
+                repeat=own[0][0].shape[1] // channels,
+            )
+            edits = list(divided(model, fold, factors, known, store))
+            model = perform(model, edits, store)
+            last |= {edit.weight: edit for edit in edits}
+            done += 1
+            report(done)
+    return {"edits": [edit_to_json(one) for one in last.values()]}

@@ -1,0 +1,35 @@
+"""Rounding a task's model, on a task made up here."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from bench import weights
+from bench.task import Task
+from tests import tiny
+
+
+def test_a_model_is_rounded_scored_and_kept(tmp_path: Path, monkeypatch) -> None:
+    proto = tiny.mlp()
+    path = tmp_path / "model.onnx"
+    onnx.save(proto, path)
+    feeds = [tiny.feeds(proto, seed=seed) for seed in range(3)]
+    job = Task(
+        name="made up",
+        model=path,
+        metric="sum",
+        calibration=feeds,
+        test=feeds,
+        latency=feeds[0],
+        score=lambda outputs: {"sum": float(np.mean([out[0].mean() for out in outputs]))},
+    )
+    one = weights.made(job, "quantize.hqq", 4, tmp_path / "store")
+    assert one["size_ratio"] > 1.0
+    monkeypatch.setattr(weights, "RESULT", tmp_path / "weights.json")
+    weights.keep(job, "quantize.hqq", 4, one)
+    weights.keep(job, "quantize.gptq", 4, one)
+    found = json.loads((tmp_path / "weights.json").read_text())["made up"]
+    assert list(found["rounded"]["4"]) == ["quantize.hqq", "quantize.gptq"]
+    assert np.isfinite(found["original"])
