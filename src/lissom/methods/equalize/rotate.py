@@ -7,7 +7,8 @@ the values of each attention head, and products in a row; the residual stream, w
 takes means, is left alone; a block is rotated only if its weights are then more even.
 Needs: nothing but the shapes of one run; no samples.
 Cost: O(parameters x channels of a block).
-Choose it when: a transformer's weights or values of attention have outliers, and few bits.
+Choose it when: activations, or weights with one scale for a whole tensor, have outlier channels;
+where each output channel or block of a weight has its own scale, it can lose more than it gives.
 """
 
 from collections.abc import Sequence
