@@ -94,6 +94,28 @@ def vgg() -> nn.Module:
     return nn.Sequential(*layers, *head)
 
 
+def _separable(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    """A depthwise and a pointwise convolution (Howard et al., arXiv:1704.04861, fig. 3)."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, inputs, 3, stride, 1, groups=inputs, bias=False),
+        nn.BatchNorm2d(inputs),
+        nn.ReLU(),
+        nn.Conv2d(inputs, outputs, 1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
+
+
+def depthwise() -> nn.Module:
+    """0.03 M parameters: depthwise separable convolutions of widths 16 to 128."""
+    layers: list[nn.Module] = [_conv(1, 16, 2)]
+    inputs = 16
+    for outputs, stride in ((32, 1), (64, 2), (64, 1), (128, 2), (128, 1)):
+        layers.append(_separable(inputs, outputs, stride))
+        inputs = outputs
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """How long and how fast a network learns."""

@@ -24,6 +24,18 @@ def test_by_hand():
     np.testing.assert_array_equal(bias.scale, integers.scale * np.float32(0.5))
 
 
+@given(weights, st.booleans())
+def test_one_scale_for_the_whole_weight(weight, symmetric):
+    bias = np.array([1.0, -1.0, 0.0], np.float32)
+    integers, added = layer_integers(
+        weight, bias, axis=None, bits=8, input_scale=0.1, symmetric=symmetric
+    )
+    assert integers.scale.shape == ()
+    assert np.all(np.abs(dequantize(integers) - weight) <= integers.scale * 0.501 + 1e-30)
+    assert added is not None
+    np.testing.assert_allclose(added.scale, np.full(3, np.float64(integers.scale) * 0.1), rtol=1e-6)
+
+
 @given(weights, st.booleans(), st.integers(0, 1))
 def test_every_weight_is_within_half_a_step(weight, symmetric, axis):
     integers, _ = layer_integers(

@@ -30,17 +30,17 @@ def layer_integers(
     weight: NDArray[np.float32],
     bias: NDArray[np.float32] | None,
     *,
-    axis: int,
+    axis: int | None,
     bits: int,
     input_scale: float,
     symmetric: bool = True,
 ) -> tuple[QuantizedTensor, QuantizedTensor | None]:
-    """Signed integers per output channel, and the bias in the accumulators' unit.
+    """Signed integers per output channel or tensor, and the bias in the accumulators' unit.
 
     Args:
         weight: finite, any shape.
         bias: [out], finite; None if there is none.
-        axis: of the output channels in the weight.
+        axis: of the output channels in the weight; None for one scale for all of it.
         bits: 8, or 7 where 8-bit products saturate.
         input_scale: of the layer's rounded input.
         symmetric: the zero points are zero.
@@ -52,14 +52,16 @@ def layer_integers(
         ValueError: something is not finite or shapes do not fit.
     """
     others = tuple(i for i in range(weight.ndim) if i != axis)
-    low = np.minimum(weight.min(axis=others), 0.0).astype(np.float64)
-    high = np.maximum(weight.max(axis=others), 0.0).astype(np.float64)
+    low = np.asarray(np.minimum(weight.min(axis=others), 0.0), np.float64)
+    high = np.asarray(np.maximum(weight.max(axis=others), 0.0), np.float64)
     # A channel of zeros may have any scale; a usual one keeps its bias precise.
-    empty = high == low
-    high[empty] = np.median(np.maximum(-low, high)[~empty]) if np.any(~empty) else 1.0
+    empty = np.asarray(high == low)
+    peaks = np.asarray(np.maximum(-low, high))[~empty]
+    high[empty] = np.median(peaks) if peaks.size else 1.0
     least = np.full(high.shape, _SMALLEST_SCALE * max(1.0, 2.0 / input_scale))
     if bias is not None:
-        least = np.maximum(least, np.abs(bias).astype(np.float64) / _LARGEST_BIAS / input_scale)
+        room = np.abs(bias).astype(np.float64) / _LARGEST_BIAS / input_scale
+        least = np.maximum(least, room if axis is not None else room.max(initial=0.0))
     steps = 2 ** (bits - 1) - 1 if symmetric else 2**bits - 1
     high = np.maximum(high, least * steps + (0.0 if symmetric else low))
     scale, zero_point = scale_zero_point(low, high, bits=bits, signed=True, symmetric=symmetric)

@@ -54,6 +54,20 @@ def test_by_hand(tmp_path):
     np.testing.assert_allclose(run(result, data[1])[0], [[17 * 127 + 3, -3.8]], rtol=1e-4)
 
 
+def test_one_scale_for_each_tensor_still_runs_on_integer_kernels(tmp_path):
+    proto = tiny.cnn()
+    model, data = model_of(proto), [tiny.feeds(proto, batch=4, seed=seed) for seed in range(4)]
+    context = lab.context(model, Store(tmp_path), data)
+    plan = Static(granularity="tensor").plan(model, context)
+    weights = [e for e in plan.edits if isinstance(e, EncodeWeight) and e.encoding.bits == 8]
+    assert {e.encoding.axis for e in weights} == {None}
+    result = edited(model, plan.edits, context.store)
+    operators = fused_operators(result, data[0], tmp_path)
+    assert operators.count("QLinearConv") == 2
+    old, new = run(model, data[0])[0], run(result, data[0])[0]
+    assert np.linalg.norm(new - old) < 0.1 * np.linalg.norm(old)
+
+
 def cnn_case(tmp_path, **changes):
     proto = tiny.cnn()
     model = model_of(proto)

@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
+from lissom.graph.channels.arithmetic import Array
 from lissom.graph.channels.elementwise import MEETS, aligned
 from lissom.graph.channels.identities import Axes, Ids
 from lissom.graph.channels.walk import CannotFollow, Rule, Walk
 from lissom.graph.model import NodeInfo
 
-__all__ = ["RULES", "Cut", "slices"]
+__all__ = ["RULES", "Cut", "Known", "slices"]
 
 LOOKED_UP: Final = "it is looked up by an index that is computed"
 ALONE: Final = "it is taken out alone"
@@ -28,7 +29,19 @@ class Cut:
     step: int
 
 
-def slices(walk: Walk, node: NodeInfo) -> list[Cut]:
+class Known(Protocol):
+    """Whatever knows shapes and numbers of a graph's values."""
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The concrete shape of a value or weight."""
+        ...
+
+    def number(self, name: str) -> Array | None:
+        """A value known by number; None if it is not."""
+        ...
+
+
+def slices(walk: Known, node: NodeInfo) -> list[Cut]:
     """What a Slice takes.
 
     Raises:

@@ -88,6 +88,13 @@ class Static:
             json_schema_extra={"search": [None, 64]},
         ),
     ] = None
+    granularity: Annotated[
+        Literal["channel", "tensor"],
+        Field(
+            description="One scale per output channel of a weight, or one for the whole weight.",
+            json_schema_extra={"search": ["channel"]},
+        ),
+    ] = "channel"
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.RANGES})
 
@@ -255,7 +262,7 @@ class _Writer:
         integers, bias_integers = layer_integers(
             self._model.weight(site.weight),
             bias,
-            axis=site.out_axis,
+            axis=site.out_axis if self._method.granularity == "channel" else None,
             bits=_BITS - self._facts.reduce_range,
             input_scale=self._scales[self._scale_of[unit.inputs[0]]][0],
             symmetric=not self._method.asymmetric(site),

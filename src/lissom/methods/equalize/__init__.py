@@ -1,0 +1,1 @@
+"""Rewriting before rounding: the same function, easier to quantize; one rewriting a file."""
