@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench import against_chance, coverage, pruned, trust
+from bench import against_chance, agreement, coverage, pruned, trust
 from bench.task import NAMES
 
 RESULTS = Path(__file__).parent / "results"
@@ -53,6 +53,7 @@ def page(folder: Path) -> str:
     parts += coverage.sections(folder)
     parts += pruned.sections(folder)
     parts += against_chance.sections(folder)
+    parts += agreement.sections(folder)
     parts += trust.sections(folder)
     if len(parts) == 1:
         parts.append("No results are recorded yet.\n")
