@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench import against_chance, claimed, coverage, pruned, rounded, trust
+from bench import against_chance, agreement, claimed, coverage, pruned, rounded, trust
 from bench.task import NAMES
 
 RESULTS = Path(__file__).parent / "results"
@@ -55,6 +55,7 @@ def page(folder: Path) -> str:
     parts += against_chance.sections(folder)
     parts += rounded.sections(folder)
     parts += claimed.sections(folder)
+    parts += agreement.sections(folder)
     parts += trust.sections(folder)
     if len(parts) == 1:
         parts.append("No results are recorded yet.\n")

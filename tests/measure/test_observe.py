@@ -9,6 +9,7 @@ from lissom.measure import observe as module
 from lissom.measure.evidence import Need
 from lissom.measure.observe import gather_ranges, observe, shapes
 from lissom.measure.samples import Samples
+from lissom.numerics.smoothed import KEPT
 from lissom.runtime.target import Target
 from lissom.store.store import Store
 from tests import tiny
@@ -35,11 +36,15 @@ def test_ranges_are_those_of_the_runtime(samples):
     exposed = expose(MODEL, ["c1", "p1"])
     names = [port.name for port in exposed.outputs]
     answers = [dict(zip(names, run(exposed, feed), strict=True)) | feed for feed in FEEDS]
+    order = [int(run.indices[0]) for run in samples.feeds(samples.whole())]
     for name, histogram in seen.histograms.items():
         every = np.concatenate([answer[name].reshape(-1) for answer in answers])
         assert histogram.count == every.size
         np.testing.assert_allclose(histogram.low, every.min(), rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(histogram.high, every.max(), rtol=1e-4, atol=1e-5)
+        weights = KEPT ** np.arange(len(FEEDS) - 1, -1, -1)
+        usual = np.average([answers[at][name].max() for at in order], weights=weights)
+        np.testing.assert_allclose(seen.averages[name].range.high, max(0.0, usual), rtol=1e-3)
 
 
 def test_the_same_question_is_answered_from_the_store(samples, monkeypatch):

@@ -14,6 +14,7 @@ from lissom.measure.observe import shapes
 from lissom.measure.samples import Samples
 from lissom.methods.protocol import Context, Observe
 from lissom.numerics.histogram import Histogram
+from lissom.numerics.smoothed import Smoothed
 from lissom.runtime.facts import Facts
 from lissom.runtime.target import Target
 from lissom.store.store import Store
@@ -45,10 +46,14 @@ def observer(feeds: Feeds) -> Observe:
         exposed = expose(model, inner)
         names = [port.name for port in exposed.outputs]
         seen = {name: Histogram() for name in wanted}
+        averages = dict.fromkeys(wanted, Smoothed())
         for feed in feeds:
             found = {**feed, **dict(zip(names, run(exposed, feed), strict=True))}
             seen = {name: seen[name].added(found[name]) for name in wanted}
-        return Evidence(samples_fingerprint="lab", count=len(feeds), histograms=seen)
+            averages = {name: averages[name].added(found[name]) for name in wanted}
+        return Evidence(
+            samples_fingerprint="lab", count=len(feeds), histograms=seen, averages=averages
+        )
 
     return answer
 

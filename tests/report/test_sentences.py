@@ -135,6 +135,25 @@ def test_theory_and_machine_are_compared(make_result: Any, make_candidate: Any) 
     assert told == ["The file is 4.25 times smaller, yet the model is not faster: 0.83×."]
 
 
+def test_what_ran_on_integers_is_said(make_result: Any, make_candidate: Any) -> None:
+    one = make_candidate("x", "quantize.static", 0.5, 0.01, 8_000_000, integer_macs_share=0.97)
+    content = chosen(make_result, one)
+    told = sentences.theory_sentences(content, content["front"][0])
+    assert told[0] == (
+        "97.0% of the original's multiply-accumulates ran in integer kernels, by the runtime's "
+        "own profile."
+    )
+    for method, share, said in (
+        ("quantize.static", 0.0, True),
+        ("prune.magnitude", 0.0, False),
+        ("quantize.static", None, False),
+    ):
+        one = make_candidate("x", method, 0.5, 0.01, 8_000_000, integer_macs_share=share)
+        content = chosen(make_result, one)
+        told = sentences.theory_sentences(content, content["front"][0])
+        assert any("integer kernels" in each for each in told) is said, (method, share)
+
+
 def test_the_chosen_entry(full_document: Document) -> None:
     entry = sentences.chosen_entry(full_document)
     assert entry is not None

@@ -82,6 +82,7 @@ def test_time_by_operator_is_added(trial: Trial) -> None:
     found = explained(job, measured(trial, []), original)
     assert found.operators
     assert sum(one.share for one in found.operators) == pytest.approx(1, abs=0.01)
+    assert found.integer_macs_share == 1.0
 
 
 def test_a_profile_that_fails_is_a_remark(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:

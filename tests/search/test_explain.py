@@ -1,8 +1,9 @@
 """Profiles in, sentences out: only causes that the profile shows."""
 
+from lissom.graph.cost import Work
 from lissom.measure.profile import NodeTime
 from lissom.search.candidate import OperatorTime
-from lissom.search.explain import by_operator, remarks
+from lissom.search.explain import by_operator, integer_share, on_integers, remarks
 
 
 def times(**spent: float) -> tuple[OperatorTime, ...]:
@@ -28,6 +29,28 @@ def test_sums_by_operator_slowest_first() -> None:
     ]
     assert sum(one.share for one in found) == 1.0
     assert by_operator([]) == ()
+
+
+def test_what_ran_on_integers_is_a_share_of_the_originals_arithmetic() -> None:
+    def ran(name: str | None, op_type: str) -> NodeTime:
+        return NodeTime(node="k", op_type=op_type, milliseconds=1.0, share=0.2, stands_for=name)
+
+    nodes = [
+        ran("a", "QLinearConv"),
+        ran("b/integer", "MatMulIntegerToFloat"),
+        ran("c", "FusedConv"),
+        ran("q", "QuantizeLinear"),
+        ran(None, "QLinearConv"),
+    ]
+    names = on_integers(nodes)
+    assert names == ("a", "b")
+    counted = {
+        name: Work(macs=macs, weight_bytes=0, activation_bytes=0)
+        for name, macs in (("a", 60), ("b", 20), ("c", 20), ("relu", 0))
+    }
+    assert integer_share(counted, names) == 0.8
+    assert integer_share(counted, ()) == 0.0
+    assert integer_share({}, names) is None
 
 
 def test_slow_integer_convolutions_are_named_with_their_factor() -> None:

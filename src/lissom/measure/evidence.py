@@ -13,6 +13,7 @@ from typing import Any
 import numpy.typing as npt
 
 from lissom.numerics.histogram import Histogram
+from lissom.numerics.smoothed import Smoothed
 
 __all__ = ["Evidence", "Need"]
 
@@ -21,7 +22,8 @@ class Need(StrEnum):
     """A kind of evidence."""
 
     RANGES = "ranges"
-    """A histogram of each value, with its exact smallest and largest element."""
+    """A histogram of each value, with its exact smallest and largest element; and the moving
+    averages of those of each run."""
     ROWS = "rows"
     """The values themselves, run by run, through the context's `calibration`."""
     GRADIENTS = "gradients"
@@ -36,12 +38,14 @@ class Evidence:
         samples_fingerprint: of the samples that were run.
         count: how many samples were run.
         histograms: by value name; `Need.RANGES`.
+        averages: by value name; `Need.RANGES`.
         gradients: by weight, of the weight's shape; `Need.GRADIENTS`.
     """
 
     samples_fingerprint: str
     count: int
     histograms: Mapping[str, Histogram] = field(default_factory=dict)
+    averages: Mapping[str, Smoothed] = field(default_factory=dict)
     gradients: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     def histogram(self, value: str) -> Histogram:

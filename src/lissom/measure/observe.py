@@ -20,6 +20,7 @@ from lissom.isolate.child import ChildLimits, call, report
 from lissom.measure.evidence import Evidence, Need
 from lissom.measure.samples import Part, Samples
 from lissom.numerics.histogram import Histogram
+from lissom.numerics.smoothed import Smoothed
 from lissom.runtime import registry
 from lissom.runtime.protocol import Session
 from lissom.runtime.target import Target
@@ -35,7 +36,7 @@ _GROUP_BYTES = 128 * 2**20  # outputs that are fetched together
 _FIRST_GROUP = 32  # how many are fetched together while their sizes are unknown
 _LIMITS = ChildLimits(seconds=3600.0)
 _KIND = "evidence"
-_FORMAT = 1
+_FORMAT = 2
 
 
 def observe(
@@ -67,8 +68,7 @@ def observe(
     """
     _no_gradients(needs, target)
     wanted = _watchable(model, needs.get(Need.RANGES, ()))
-    count = min(limit, len(part))
-    store = samples.store
+    count, store = min(limit, len(part)), samples.store
     inputs: Json = {
         "format": _FORMAT,
         "model": model.fingerprint,
@@ -97,6 +97,7 @@ def observe(
         samples_fingerprint=part.fingerprint,
         count=count,
         histograms={name: _unpacked(arrays, index) for index, name in enumerate(wanted)},
+        averages={name: _average(arrays, index) for index, name in enumerate(wanted)},
     )
 
 
@@ -155,25 +156,34 @@ def _unpacked(arrays: Mapping[str, np.ndarray[Any, Any]], index: int) -> Histogr
     return Histogram.from_arrays({key: arrays[f"{index}/{key}"] for key in keys})
 
 
+def _average(arrays: Mapping[str, np.ndarray[Any, Any]], index: int) -> Smoothed:
+    return Smoothed.from_array(arrays[f"{index}/average"])
+
+
 def gather_ranges(
     *, path: str, samples: Json, indices: list[int], values: list[str], target: Json
 ) -> Json:
-    """Child entry: a histogram of every value over the samples; answers where they are stored."""
+    """Child entry: what was seen of every value over the samples; answers where that is stored."""
     source = Samples.from_json(samples)
     part = Part(name="calibration", indices=tuple(indices), fingerprint="")
     seen = {name: Histogram() for name in values}
+    averages = dict.fromkeys(values, Smoothed())
     done = 0
     with _open(path, target) as session:
         fetcher = _Fetcher(session, values)
         for feed in source.feeds(part):
             for name, array in fetcher.run(feed.inputs):
                 seen[name] = seen[name].added(array)
+                averages[name] = averages[name].added(array)
             done += len(feed.indices)
             report(done)
     arrays = {
         f"{index}/{key}": array
         for index, name in enumerate(values)
-        for key, array in seen[name].to_arrays().items()
+        for key, array in (
+            *seen[name].to_arrays().items(),
+            ("average", averages[name].to_array()),
+        )
     }
     return {"ranges": {"object": source.store.put_arrays(arrays)}}
 

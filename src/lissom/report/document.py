@@ -177,6 +177,7 @@ def _measured(one: "Candidate", result: "Result") -> FrontEntry:
         "max_relative_error": one.max_relative_error,
         "certificates": certificates(one),
         "operators": _operators(one.operators),
+        "integer_macs_share": one.integer_macs_share,
         "gaps": promised.gaps(one),
         "ladder": promised.ladder(one),
         "remarks": list(one.remarks),

@@ -185,6 +185,9 @@ class FrontEntry(TypedDict):
         Field(description="Of the limits, where there are some; the one that binds comes first."),
     ]
     operators: list[OperatorEntry]
+    integer_macs_share: NotRequired[
+        Annotated[Share | None, Field(description="Of all MACs, in the runtime's integer kernels.")]
+    ]
     gaps: NotRequired[
         Annotated[list[GapEntry], Field(description="Of the chosen one, and of slower ones.")]
     ]

@@ -215,6 +215,13 @@ def theory_sentences(document: Document, entry: FrontEntry) -> list[str]:
             f"Arithmetic promised {wording.times(entry['predicted_speedup'])}; "
             f"the machine gave {gained}."
         )
+    share = entry.get("integer_macs_share")
+    quantized = any(step.startswith("quantize.") for step in entry["steps"])
+    if share is not None and (share > 0 or quantized):
+        told.append(
+            f"{wording.share(share)} of the original's multiply-accumulates ran in integer "
+            "kernels, by the runtime's own profile."
+        )
     if work is not None and work > 1.1 and speedup < 0.8 * work:
         told.append(f"{work:.2f} times fewer multiply-accumulates brought only {gained} the speed.")
     if small is not None and small > 1.5 and (speedup < 1 or entry["inside_noise"]):

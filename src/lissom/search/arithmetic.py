@@ -20,7 +20,7 @@ from lissom.search.candidate import Candidate
 from lissom.search.job import Opened
 from lissom.store.hashing import sha256_arrays
 
-__all__ = ["BYTES", "Arithmetic", "Product", "arithmetic_of", "changes", "counted_work"]
+__all__ = ["BYTES", "Arithmetic", "Product", "arithmetic_of", "changes", "counted_work", "own_name"]
 
 FLOAT16: Final = 10  # ONNX's number for the type
 INTEGER_LEVEL: Final = 4  # MatMulNBits' accuracy level at which it multiplies integers

@@ -28,9 +28,10 @@ from lissom.measure.quality import Quality, judge
 from lissom.recipe import Recipe
 from lissom.runtime.target import Target
 from lissom.search import record
+from lissom.search.arithmetic import counted_work
 from lissom.search.build import Built, count_macs, placed
 from lissom.search.candidate import ORIGINAL, Candidate, OperatorTime
-from lissom.search.explain import by_operator, remarks
+from lissom.search.explain import by_operator, integer_share, on_integers, remarks
 from lissom.search.job import Job, Opened
 from lissom.search.progress import Stage
 from lissom.search.proposals import Proposal
@@ -152,19 +153,24 @@ class Numbers:
         )
         return grown
 
-    def operators(self) -> tuple[OperatorTime, ...]:
-        """Time by operator, from the runtime's own profile."""
+    def operators(self) -> tuple[tuple[OperatorTime, ...], tuple[str, ...]]:
+        """From the runtime's own profile: time by operator, and the products on integers."""
         opened = self.opened
 
-        def compute() -> list[dict[str, Any]]:
+        def compute() -> dict[str, Any]:
             nodes = operator_times(
-                self.path, opened.feed, self.target, opened.store, quiet=opened.quiet
+                self.path,
+                opened.feed,
+                self.target,
+                opened.store,
+                attributed=True,
+                quiet=opened.quiet,
             )
-            return [record.operator_to_json(one) for one in by_operator(nodes)]
+            times = [record.operator_to_json(one) for one in by_operator(nodes)]
+            return {"times": times, "integer": list(on_integers(nodes))}
 
-        return tuple(
-            record.operator_from_json(one) for one in self.remembered("operators", compute)
-        )
+        found = self.remembered("operators that ran", compute)
+        return tuple(map(record.operator_from_json, found["times"])), tuple(found["integer"])
 
     def quality(self, job: Job) -> Quality | None:
         """On the selection part; None without samples. Kept by `judge` itself."""
@@ -363,7 +369,7 @@ def inputs(job: Job, proposal: Proposal) -> dict[str, Any]:
 
 
 def explained(job: Job, candidate: Candidate, original: Candidate) -> Candidate:
-    """Add time by operator, and sentences on what its arithmetic does not explain."""
+    """Add time by operator, what ran on integers, and what arithmetic does not explain."""
     opened = job.opened
     if candidate.file is None:
         return candidate
@@ -372,11 +378,17 @@ def explained(job: Job, candidate: Candidate, original: Candidate) -> Candidate:
             numbers = Numbers(
                 path=path, sha256=candidate.sha256, opened=opened, place=candidate.target
             )
-            operators = numbers.operators()
-    except (ChildFailed, MeasurementError) as error:
+            operators, names = numbers.operators()
+            share = integer_share(counted_work(opened), names)
+    except (ChildFailed, MeasurementError, ModelError) as error:
         note = f"Time by operator could not be had: {' '.join(str(error).split())}"
         return replace(candidate, remarks=(*candidate.remarks, note))
     interval = candidate.speedup_interval
     slower = interval is not None and interval[1] < 1
     words = remarks(original.operators, operators, slower=slower)
-    return replace(candidate, operators=operators, remarks=(*candidate.remarks, *words))
+    return replace(
+        candidate,
+        operators=operators,
+        integer_macs_share=share,
+        remarks=(*candidate.remarks, *words),
+    )

@@ -132,6 +132,8 @@ class Candidate:
         macs: multiply-accumulates of one run at the target's batch size.
         parameters: number of constant elements in the graph.
         operators: time by operator, slowest first; empty where it was not profiled.
+        integer_macs_share: of the original's multiply-accumulates, how many ran in kernels that the
+            runtime's own profile calls integer, in [0, 1]; None where it was not profiled.
         predicted_speedup: what arithmetic promises; None where it could not be computed.
         gaps: where the promise was not kept, the heaviest first; empty where it was not profiled.
         ladder: the model after each step of its recipe; of the chosen one only.
@@ -160,6 +162,7 @@ class Candidate:
     macs: int | None = None
     parameters: int | None = None
     operators: tuple[OperatorTime, ...] = ()
+    integer_macs_share: float | None = None
     predicted_speedup: float | None = None
     gaps: tuple[Gap, ...] = ()
     ladder: tuple[Rung, ...] = ()

@@ -5,14 +5,16 @@ operators without a fast kernel, heavy operators that stayed float, casts. The n
 any runtime: `measure.kernels` reads them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
+from lissom.graph.cost import Work
 from lissom.measure.kernels import CONVERSION, CONVOLUTION, PRODUCTS, family, is_integer
 from lissom.measure.profile import NodeTime
+from lissom.search.arithmetic import own_name
 from lissom.search.candidate import OperatorTime
 
-__all__ = ["by_operator", "remarks"]
+__all__ = ["by_operator", "integer_share", "on_integers", "remarks"]
 
 NOTICEABLE: Final = 0.10  # share of the time under which a cause is not worth a sentence
 CASTS: Final = frozenset({"Cast", "Convert"})
@@ -34,6 +36,27 @@ def by_operator(nodes: Sequence[NodeTime]) -> tuple[OperatorTime, ...]:
         for kind, times in kinds.items()
     ]
     return tuple(sorted(found, key=lambda one: (-one.milliseconds, one.op_type)))
+
+
+def on_integers(nodes: Sequence[NodeTime]) -> tuple[str, ...]:
+    """The original's products that ran in integer kernels, sorted; needs an attributed profile."""
+    ran = (
+        own_name(node.stands_for)
+        for node in nodes
+        if node.stands_for is not None and is_integer(node.op_type)
+    )
+    return tuple(sorted(set(ran)))
+
+
+def integer_share(work: Mapping[str, Work], names: Collection[str]) -> float | None:
+    """How much of a model's arithmetic these nodes do, 0 to 1; None if it multiplies nothing.
+
+    Args:
+        work: what each node of the original computes.
+        names: of nodes; a kernel whose node cannot be told is among none, so this is the least.
+    """
+    whole = sum(one.macs for one in work.values())
+    return sum(work[name].macs for name in names if name in work) / whole if whole else None
 
 
 def remarks(

@@ -75,7 +75,7 @@ def cnn_case(tmp_path, **changes):
     return model, data, lab.context(model, Store(tmp_path), data, **changes)
 
 
-@pytest.mark.parametrize("ranges", ["minmax", "percentile", "mse"])
+@pytest.mark.parametrize("ranges", ["minmax", "percentile", "mse", "entropy", "average", "output"])
 @pytest.mark.parametrize("asymmetric", [None, 1])
 def test_a_network_stays_near_its_original(ranges, asymmetric, tmp_path):
     model, data, context = cnn_case(tmp_path)
@@ -127,6 +127,38 @@ def test_percentile_follows_its_field(tmp_path):
         scales += [e.scale for e in plan.edits if isinstance(e, QuantizeActivation)]
     assert scales[0] == pytest.approx(200 / 255)
     assert scales[1] == pytest.approx(100 / 255, rel=0.02)
+
+
+def test_average_follows_the_usual_run(tmp_path):
+    model = one_product()
+    data = feeds(*([0.0, 2.0] for _ in range(50)), [0.0, 100.0])
+    context = lab.context(model, Store(tmp_path), data)
+    plan = Static(ranges="average").plan(model, context)
+    (pair,) = [e for e in plan.edits if isinstance(e, QuantizeActivation)]
+    weights = 0.99 ** np.arange(50, -1, -1)
+    usual = np.average([2.0] * 50 + [100.0], weights=weights)
+    assert pair.scale == pytest.approx(usual / 255)
+
+
+def test_output_gives_less_error_behind_the_weights_than_mse(tmp_path):
+    """The claim: what no weight reads need not be covered, and the rest is finer for it."""
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((16, 8)).astype(np.float32)
+    weight[0] = 1e-3
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"], "fc")]
+    proto = tiny.model(
+        nodes, {"x": ("float32", ["n", 16])}, {"y": ("float32", ["n", 8])}, {"w": weight}
+    )
+    model = model_of(proto)
+    values = rng.standard_normal((200, 16)).astype(np.float32)
+    values[:, 0] *= 50.0
+    data, errors = [{"x": row[None]} for row in values], {}
+    for ranges in ("mse", "output"):
+        context = lab.context(model, Store(tmp_path / ranges), data)
+        result = edited(model, Static(ranges=ranges).plan(model, context).edits, context.store)
+        feed = {"x": values}
+        errors[ranges] = float(np.square(run(result, feed)[0] - run(model, feed)[0]).sum())
+    assert errors["output"] < 0.3 * errors["mse"]
 
 
 @pytest.mark.parametrize(
@@ -208,6 +240,9 @@ def test_declared_errors(tmp_path):
     model = one_product()
     with pytest.raises(MethodError, match="samples"):
         Static().plan(model, lab.context(model, Store(tmp_path)))
+    blind = lab.context(model, Store(tmp_path), feeds([1.0, 2.0], [0.0, 1.0]), calibration=None)
+    with pytest.raises(MethodError, match="samples"):
+        Static(ranges="output").plan(model, blind)
     with pytest.raises(ValidationError):
         Static(percentile=30.0)
     with pytest.raises(ValidationError):

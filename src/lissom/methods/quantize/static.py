@@ -2,31 +2,37 @@
 
 Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic- Only Inference", CVPR 2018, arXiv:1712.05877, sec. 2; ranges as compared in
-Nagel et al., "A White Paper on Neural Network Quantization", 2021, arXiv:2106.08295, sec. 3.1.
+Nagel et al., "A White Paper on Neural Network Quantization", 2021, arXiv:2106.08295, sec. 3.1;
+entropy: Migacz, "8-bit Inference with TensorRT", GTC 2017.
 Differs: a value is rounded only where the runtime has an integer kernel that reads it; ranges come
-from a streamed histogram of 2048 bins; weights are per output channel, symmetric unless asked.
+from a streamed histogram of 2048 bins, from averages over runs (average), or from rows that the
+layers behind read (output); weights are per output channel, symmetric unless asked.
 Needs: ranges of activations on calibration samples (a few hundred are enough).
 Cost: some runs of the model on the samples; the arithmetic is O(parameters).
 Choose it when: the model is convolutional, or its inputs always have a similar range; for large
 matrix products on text see quantize.dynamic.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, final
 
 import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from lissom.errors import MethodError
 from lissom.graph.edit import Edit, EncodeWeight, QuantizeActivation
 from lissom.graph.model import Model
 from lissom.graph.site import Site
 from lissom.measure.evidence import Evidence
 from lissom.methods.encoding import encode, layer_integers, merged
+from lissom.methods.output_ranges import by_output
 from lissom.methods.placement import Options, Placement, Rounded, Unit, clip_limits, place, units
 from lissom.methods.protocol import ALREADY, NO_WEIGHTS, SETTINGS, Context, Need, Plan, Skip
 from lissom.numerics.histogram import Histogram
 from lissom.numerics.quantized import quantize_weight, scale_zero_point
-from lissom.numerics.ranges import Range, minmax, mse, percentile
+from lissom.numerics.ranges import Range, entropy, minmax, mse, percentile
+from lissom.numerics.smoothed import Smoothed
 from lissom.store.store import Store
 
 __all__ = ["Static"]
@@ -42,10 +48,14 @@ class Static:
     """Static 8-bit quantization; see the module."""
 
     ranges: Annotated[
-        Literal["minmax", "percentile", "mse"],
+        Literal["minmax", "percentile", "mse", "entropy", "average", "output"],
         Field(
-            description="How the range of an activation is chosen from what was seen of it.",
-            json_schema_extra={"search": ["minmax", "mse", "percentile"]},
+            description="How the range of an activation is chosen from what was seen of it: all of "
+            "it, all but the rarest, the least squared error, the least divergence, the usual ends "
+            "of a run, or the least error at the outputs of the layers that read it.",
+            json_schema_extra={
+                "search": ["minmax", "mse", "percentile", "entropy", "average", "output"]
+            },
         ),
     ] = "minmax"
     percentile: Annotated[
@@ -96,7 +106,7 @@ class Static:
         ),
     ] = "channel"
 
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.RANGES})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.RANGES, Need.ROWS})
 
     def plan(self, model: Model, context: Context) -> Plan:
         """Place integers, observe the values that they would round, encode.
@@ -125,6 +135,8 @@ class Static:
         evidence = context.evidence(model, {Need.RANGES: values})
         found = _Ranges(self, evidence, signed=context.facts.activation == "int8")
         placement = place(model, candidates, found.obstacle, answers)
+        if self.ranges == "output":
+            found.settle(self._by_output(model, context, placement, evidence))
         edits = _Writer(self, model, context, found, placement).edits()
         return Plan(
             method=_ID,
@@ -139,13 +151,37 @@ class Static:
         plain = site.op_type == "Conv" and site.groups == 1
         return plain and least is not None and site.shape[site.in_axis] >= least
 
-    def range_of(self, histogram: Histogram) -> Range:
-        """The range that the integers of a value shall cover."""
-        if self.ranges == "percentile":
-            return percentile(histogram, self.percentile)
-        if self.ranges == "mse":
-            return mse(histogram, bits=_BITS, symmetric=False)
-        return minmax(histogram)
+    def range_of(self, histogram: Histogram, average: Smoothed) -> Range:
+        """The range that the integers of a value shall cover, by what was seen of it alone."""
+        match self.ranges:
+            case "minmax":
+                return minmax(histogram)
+            case "percentile":
+                return percentile(histogram, self.percentile)
+            case "entropy":
+                return entropy(histogram, bits=_BITS)
+            case "average":
+                return average.range
+            case "mse" | "output":
+                return mse(histogram, bits=_BITS, symmetric=False)
+
+    def _by_output(
+        self, model: Model, context: Context, placement: Placement, evidence: Evidence
+    ) -> Mapping[str, Range]:
+        """The ranges of what layers read, by the error at their outputs."""
+        if context.calibration is None:
+            raise MethodError("calibration samples are needed, and none were given")
+        scale_of = {rounded.value: rounded.scale_of for rounded in placement.rounded}
+        readers: dict[str, list[str]] = {}
+        for unit in placement.integer:
+            if unit.site is not None:
+                readers.setdefault(scale_of[unit.inputs[0]], []).append(unit.node.name)
+        seen = {value: evidence.histogram(value) for value in readers}
+        starts = {
+            value: (minmax(one), mse(one, bits=_BITS, symmetric=False))
+            for value, one in seen.items()
+        }
+        return by_output(model, readers, starts, context.calibration, context.store, bits=_BITS)
 
 
 def _nothing(skips: tuple[Skip, ...]) -> Plan:
@@ -192,6 +228,11 @@ class _Ranges:
         self._method = method
         self._evidence = evidence
         self._signed = signed
+        self._settled: Mapping[str, Range] = {}
+
+    def settle(self, ranges: Mapping[str, Range]) -> None:
+        """Take these ranges, whatever the histograms say."""
+        self._settled = ranges
 
     def obstacle(self, value: str) -> str | None:
         """Why a value cannot be rounded, as the rest of a sentence about it; None if it can."""
@@ -210,7 +251,9 @@ class _Ranges:
 
     def scale(self, value: str, limit: float | None = None) -> tuple[float, int]:
         """Scale and zero point; no integer stands for more than `limit`, where there is one."""
-        covered = self._method.range_of(self._evidence.histogram(value))
+        covered = self._settled.get(value) or self._method.range_of(
+            self._evidence.histogram(value), self._evidence.averages[value]
+        )
         scale, zero = scale_zero_point(
             covered.low, covered.high, bits=_BITS, signed=self._signed, symmetric=False
         )
