@@ -52,12 +52,13 @@ def _curves(found: Found) -> list[str]:
         for kind, words in (("float", "float32"), ("int8", "8-bit integers"))
     ]
     return [
-        "Then how much leaves where by what it costs, alone and followed by quantization. Speedup",
+        "Then how much leaves where by what it costs and the time that it saves, as tables of this",
+        "machine promise it, alone and followed by quantization. Speedup",
         "against the original on ONNX Runtime, one thread, in brackets the quartiles over rounds;",
         "seconds are those of making the model, less what the store had from the rows above; the",
         "peak is the most memory that the processes which made it had together.",
         "",
-        "| task | of the arithmetic | as | drop, points | speedup | smaller | seconds | peak, MB |",
+        "| task | of the time | as | drop, points | speedup | smaller | seconds | peak, MB |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *rows,
     ]

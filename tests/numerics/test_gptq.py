@@ -100,3 +100,23 @@ def test_inputs_that_are_never_there_or_always_the_same() -> None:
 def test_one_number() -> None:
     assert gptq(np.array([[0.6]]), np.array([[2.0]]), whole).tolist() == [[1.0]]
     assert gptq(np.zeros((0, 2)), np.eye(2), whole).shape == (0, 2)
+
+
+def test_inputs_that_do_not_meet_round_to_nearest() -> None:
+    weight = 3 * np.random.default_rng(4).standard_normal((8, 150))
+    diagonal = np.diag(np.arange(1.0, 151.0))
+    found = gptq(weight, diagonal, lambda values, _: np.rint(values), damping=0.1)
+    assert np.array_equal(found, np.rint(weight))
+
+
+def test_the_largest_inputs_come_first_and_columns_are_named() -> None:
+    seen: list[int] = []
+
+    def nearest(values: np.ndarray, column: int) -> np.ndarray:
+        seen.append(column)
+        return values
+
+    weight = np.random.default_rng(5).standard_normal((8, 3))
+    found = gptq(weight, np.diag([1.0, 3.0, 2.0]), nearest)
+    assert seen == [1, 2, 0]
+    np.testing.assert_allclose(found, weight)

@@ -148,6 +148,15 @@ def test_pruning_saves_what_the_goal_is() -> None:
     assert found["pruned-50"].steps[0].parameters == {"ratio": 0.5, "goal": "size"}
 
 
+def test_tables_are_learned_where_the_size_is_the_goal() -> None:
+    small = proposed(tiny.cnn(), goal="size")
+    assert "weights-codebook4" in names(small)
+    fast = {one.name: one.reason for one in proposed(tiny.cnn()).left_out}
+    assert "smaller" in fast["weights-codebook4"]
+    blind = {one.name: one.reason for one in proposed(tiny.cnn(), goal="size", data=False).left_out}
+    assert "--data" in blind["weights-codebook4"]
+
+
 def test_pruning_needs_samples_and_channels() -> None:
     without = {one.name: one.reason for one in proposed(tiny.cnn(), data=False).left_out}
     assert "--data" in without["pruned-30"]

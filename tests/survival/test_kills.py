@@ -30,7 +30,7 @@ def test_a_run_goes_on_wherever_it_was_ended(scene: Scene, undisturbed: Scene) -
         (3, signal.SIGKILL),  # the store is being made
         (70, signal.SIGTERM),
         (140, signal.SIGKILL),
-        (190, signal.SIGINT),
+        (160, signal.SIGINT),
     )
     for at, how in moments:
         assert ended(scene, at, how), f"there is no event {at}"

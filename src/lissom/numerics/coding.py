@@ -23,7 +23,7 @@ from lissom.numerics.codebook import (
     rounded_to_half,
     searched_scale,
 )
-from lissom.numerics.feedback import Nearest, feed_back
+from lissom.numerics.gptq import Nearest, gptq
 from lissom.numerics.kmeans import kmeans
 from lissom.numerics.levels import FIXED_BITS, Fixed, fixed_levels
 from lissom.numerics.quantized import Granularity, expand
@@ -101,7 +101,7 @@ def _damping(weight: Array, start: CodebookTensor, fitting: Array, held_out: Arr
     every = max(1, len(weight) // _TRIED)
     rows, nearest = weight[::every], _rounding(start, every)
     errors = [
-        output_error(rows, feed_back(rows, fitting, nearest, damping=each), held_out)
+        output_error(rows, gptq(rows, fitting, nearest, damping=each), held_out)
         for each in _DAMPINGS
     ]
     return _DAMPINGS[int(np.argmin(errors))]
@@ -159,7 +159,7 @@ def _fitted(
     weight: Array, start: CodebookTensor, scheme: Scheme, hessian: Array, damping: float
 ) -> CodebookTensor:
     """Round with feedback, then solve for the table or the scales."""
-    values = feed_back(weight, hessian, _rounding(start), damping=damping)
+    values = gptq(weight, hessian, _rounding(start), damping=damping)
     chosen = encode(
         values,
         start.table,

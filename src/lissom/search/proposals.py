@@ -169,7 +169,7 @@ def proposals(
     drafts = [
         *fusions(view, whole=scope == Scope()),
         *integers(view),
-        *weights(view),
+        *weights(view, goal),
         *narrower(view, goal),
     ]
     if model.already_quantized:
@@ -268,9 +268,18 @@ def integers(view: View) -> Iterator[Draft]:
     )
 
 
-def weights(view: View) -> Iterator[Draft]:
+def weights(view: View, goal: Goal) -> Iterator[Draft]:
     """Recipes that narrow what is stored and leave the arithmetic in float."""
     none = "" if view.weighted else "no operator of the main graph has constant weights"
+    large = "" if goal == "size" else "it makes nothing but the file smaller, and takes long"
+    unseen = "" if view.data else "tables are fitted on samples (--data), and none were given"
+    yield Draft(
+        name="weights-codebook4",
+        title="weights stored as 4-bit numbers of a learned table, expanded to float before use",
+        steps=(("quantize.codebook", {}, ()),),
+        refusal=none or large or unseen,
+        rank={"size": 3},
+    )
     yield Draft(
         name="weights-int8",
         title="weights stored in 8 bits, expanded to float before use",

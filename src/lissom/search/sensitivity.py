@@ -309,17 +309,21 @@ def _remembering(observe: Observe | None) -> Observe | None:
     """The same answers, each value observed once: every variant asks for some of them again."""
     if observe is None:
         return None
-    known: dict[tuple[str, str], Any] = {}
-    counted: dict[str, Evidence] = {}
+    known: dict[str, Evidence] = {}
 
     def answer(model: Model, needs: Mapping[Need, tuple[str, ...]]) -> Evidence:
         asked = needs.get(Need.RANGES, ())
-        new = tuple(value for value in asked if (model.fingerprint, value) not in known)
-        if new or model.fingerprint not in counted:
+        before = known.get(model.fingerprint)
+        new = tuple(v for v in asked if before is None or v not in before.histograms)
+        if new or before is None:
             seen = observe(model, {Need.RANGES: new})
-            counted[model.fingerprint] = seen
-            known.update(((model.fingerprint, n), h) for n, h in seen.histograms.items())
-        have = {v: known[model.fingerprint, v] for v in asked if (model.fingerprint, v) in known}
-        return replace(counted[model.fingerprint], histograms=have)
+            if before is not None:
+                seen = replace(
+                    seen,
+                    histograms={**before.histograms, **seen.histograms},
+                    averages={**before.averages, **seen.averages},
+                )
+            known[model.fingerprint] = seen
+        return known[model.fingerprint]
 
     return answer
