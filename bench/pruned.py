@@ -7,6 +7,7 @@ from typing import Any
 __all__ = ["sections"]
 
 Found = dict[str, Any]
+WORDS = {"latency": "the time", "macs": "the MACs"}
 
 
 def sections(folder: Path) -> list[str]:
@@ -43,7 +44,8 @@ def _repairs(found: Found) -> list[str]:
 
 def _curves(found: Found) -> list[str]:
     rows = [
-        f"| {name} | {100 * point['ratio']:.0f}% | {words} | {_drop(one, point[kind])} "
+        f"| {name} | {100 * point['ratio']:.0f}% of {WORDS[one['goal']]} | {words} "
+        f"| {_drop(one, point[kind])} "
         f"| {point[kind]['speedup']:.2f} ({_quartiles(point[kind])}) "
         f"| {point[kind]['size_ratio']:.2f} | {point[kind]['seconds']:.0f} "
         f"| {_megabytes(point[kind])} |"
@@ -52,13 +54,13 @@ def _curves(found: Found) -> list[str]:
         for kind, words in (("float", "float32"), ("int8", "8-bit integers"))
     ]
     return [
-        "Then how much leaves where by what it costs and the time that it saves, as tables of this",
-        "machine promise it, alone and followed by quantization. Speedup",
+        "Then how much leaves where by what it costs and what it saves (time as tables of this",
+        "machine promise it, or multiply-accumulates), alone and followed by quantization. Speedup",
         "against the original on ONNX Runtime, one thread, in brackets the quartiles over rounds;",
         "seconds are those of making the model, less what the store had from the rows above; the",
         "peak is the most memory that the processes which made it had together.",
         "",
-        "| task | of the time | as | drop, points | speedup | smaller | seconds | peak, MB |",
+        "| task | removed | as | drop, points | speedup | smaller | seconds | peak, MB |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *rows,
     ]

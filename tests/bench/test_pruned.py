@@ -22,9 +22,10 @@ def test_rows_by_hand(tmp_path):
         "int8": made(0.91, 5.0, peak_bytes=753_200_000),
     }
     task = {"original": 0.93, "at": 0.25, "removed": made(0.43, 1.0),
-            "repaired": made(0.905, 1.0), "curve": [point]}  # fmt: skip
+            "repaired": made(0.905, 1.0), "curve": [point], "goal": "macs"}  # fmt: skip
     (tmp_path / "pruning.json").write_text(json.dumps({"net": task}))
     (said,) = pruned.sections(tmp_path)
     assert "| net | 25% | 0.9300 | 0.4300 | 0.9050 | 95% |" in said
-    assert "| net | 50% | float32 | +1.00 | 2.00 (1.90 to 2.10) | 2.00 | 7 |  |" in said
-    assert "| net | 50% | 8-bit integers | +2.00 | 5.00 (4.90 to 5.10) | 2.00 | 7 | 753 |" in said
+    assert "| net | 50% of the MACs | float32 | +1.00 | 2.00 (1.90 to 2.10) | 2.00 | 7 |  |" in said
+    integers = "| net | 50% of the MACs | 8-bit integers | +2.00 | 5.00 (4.90 to 5.10) | 2.00 | 7 "
+    assert integers + "| 753 |" in said

@@ -132,12 +132,13 @@ def test_weights_with_zero_points_are_left_out_where_they_end_the_integer_kernel
 
 
 def test_convolutions_are_pruned_before_fixed_ranges_and_matrices_before_dynamic_ones() -> None:
-    for made, kind in ((tiny.cnn(), "static"), (tiny.transformer(), "dynamic")):
+    models = ((tiny.cnn(), "static", "latency"), (tiny.transformer(), "dynamic", "macs"))
+    for made, kind, goal in models:
         found = {one.recipe.name: one.recipe for one in proposed(made).tried}
         for percent in (30, 50, 65):
             (alone,) = found[f"pruned-{percent}"].steps
             assert alone.method == "prune.obs"
-            assert alone.parameters == {"ratio": percent / 100, "goal": "latency"}
+            assert alone.parameters == {"ratio": percent / 100, "goal": goal}
             first, *_, last = found[f"pruned-{percent}-{kind}"].steps
             assert first == alone
             assert last.method == f"quantize.{kind}"

@@ -314,7 +314,11 @@ def weights(view: View, goal: Goal) -> Iterator[Draft]:
 
 def narrower(view: View, goal: Goal) -> Iterator[Draft]:
     """Recipes that remove channels and fit what is left anew, alone and before quantization."""
-    saved, what = ("size", "weights") if goal in {"size", "memory"} else ("latency", "time")
+    saved, what = "latency", "time"
+    if goal in {"size", "memory"}:
+        saved, what = "size", "weights"
+    elif "Conv" not in view.weighted:  # the time of matrix products follows their arithmetic
+        saved, what = "macs", "arithmetic"
     refusal = "" if view.data else "what is left is fitted on samples (--data), and none were given"
     if not view.weighted & {"Conv", "Gemm", "MatMul"}:
         refusal = "no operator of the main graph has channels that could leave"
