@@ -27,11 +27,13 @@ from lissom.methods.bypassing import choose, fittable, followers
 from lissom.methods.gathering import HELD_OUT
 from lissom.methods.protocol import ALREADY, SETTINGS, Context, Need, Plan, Skip
 from lissom.methods.pruning import Repaired
+from lissom.methods.removing import nothing
 from lissom.methods.repair import refit
 
 __all__ = ["Blocks"]
 
 _ID = "prune.blocks"
+_NONE = "no block can leave"
 _LEAST = 0.01  # of the arithmetic: what saves less is not worth its measurement
 _MOST = 0.5  # of the arithmetic: what holds more is the network itself
 
@@ -65,21 +67,21 @@ class Blocks:
     def plan(self, model: Model, context: Context) -> Plan:
         """Remove blocks, and repair."""
         if context.original.already_quantized:
-            return _nothing([Skip(target="model", reason=ALREADY)])
+            return nothing(_ID, [Skip(target="model", reason=ALREADY)], _NONE)
         if context.calibration is None:
             raise MethodError("calibration samples are needed, and none were given")
         if context.calibration.count < HELD_OUT:
             few = f"fewer than {HELD_OUT} samples: none can be held out to judge blocks by"
-            return _nothing([Skip(target="model", reason=few)])
+            return nothing(_ID, [Skip(target="model", reason=few)], _NONE)
         shapes = context.shapes_of(model)
         total = sum(macs(model, shapes).values())
         able, skips = _able(blocks(model, shapes), model, total, context)
         if not able:
-            return _nothing(skips)
+            return nothing(_ID, skips, _NONE)
         chosen = choose(model, able, self.count, self.ratio * total, context.calibration, context)
         if not chosen:
             lost = "without any block nothing is left of the answers"
-            return _nothing([*skips, Skip(target="model", reason=lost)])
+            return nothing(_ID, [*skips, Skip(target="model", reason=lost)], _NONE)
         removed = [one.block.edit for one in chosen]
         edits: tuple[Edit, ...] = tuple(removed)
         if self.repair:
@@ -95,10 +97,6 @@ class Blocks:
             summary=f"{len(chosen)} of {len(able)} blocks removed, {left:.0%} of the arithmetic "
             f"left: {names}",
         )
-
-
-def _nothing(skips: list[Skip]) -> Plan:
-    return Plan(method=_ID, edits=(), skips=tuple(skips), summary="no block can leave")
 
 
 def _able(
