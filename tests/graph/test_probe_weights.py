@@ -14,6 +14,9 @@ from lissom.graph.probe_weights import widened_product
         ("MatMul", (1, 8), (8, 6)),
         ("Gemm", (1, 8), (6, 8)),
         ("Conv", (1, 4, 6, 6), (8, 4, 3, 3)),
+        ("LSTM", (3, 1, 5), (1, 16, 5)),
+        ("GRU", (3, 1, 5), (1, 12, 5)),
+        ("RNN", (3, 1, 5), (1, 4, 5)),
     ],
 )
 def test_both_forms_of_widening_give_the_same_product(

@@ -55,7 +55,10 @@ def test_a_model_against_a_larger_one(bench: Bench) -> None:
     assert bench.gain(model, model, feeds_of(large[0]), Target(threads=2)) > 0
 
 
-@pytest.mark.parametrize(("gain", "folds"), [(8.0, {"Conv", "Gemm", "MatMul"}), (1.0, set())])
+WIDENED = {"Conv", "GRU", "Gemm", "LSTM", "MatMul", "RNN"}
+
+
+@pytest.mark.parametrize(("gain", "folds"), [(8.0, WIDENED), (1.0, set())])
 def test_weights_are_folded_where_that_gains(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, gain: float, folds: set[str]
 ) -> None:

@@ -10,6 +10,7 @@ __all__ = ["widened_product"]
 _OPSET: Final = 21
 _IR_VERSION: Final = 10
 _SCALE: Final = 1e-3
+_GATES: Final = {"GRU": 3, "LSTM": 4, "RNN": 1}
 
 
 def widened_product(
@@ -18,12 +19,13 @@ def widened_product(
     kernel: Literal["dequantize", "fold"],
     op_type: str,
 ) -> bytes:
-    """A float Conv, Gemm or MatMul whose weight is kept as integers, with a scale an output.
+    """A float operator whose weight is kept as integers, with a scale an output.
 
     Args:
         shape: of the input `x`.
         weight: of the weight: [inputs, outputs] for a MatMul, [outputs, inputs] for a Gemm, as
-            exporters write it, and [outputs, inputs, *kernel] for a Conv.
+            exporters write it, [outputs, inputs, *kernel] for a Conv, and [1, gates x hidden,
+            inputs] for LSTM, GRU and RNN.
         kernel: a DequantizeLinear behind the integers, or Cast and Mul.
         op_type: of the operator.
 
@@ -32,7 +34,8 @@ def widened_product(
     """
     from onnx import TensorProto, helper, numpy_helper, shape_inference
 
-    axis = 1 if op_type == "MatMul" else 0
+    gates = _GATES.get(op_type)
+    axis = 1 if op_type == "MatMul" or gates else 0
     scale = np.full(weight[axis], _SCALE, np.float32)
     values = np.random.default_rng(0).integers(-127, 128, tuple(weight)).astype(np.int8)
     constants: dict[str, np.ndarray] = {
@@ -44,14 +47,17 @@ def widened_product(
         nodes = [helper.make_node("DequantizeLinear", ["w", "scale", "zero"], ["wide"], axis=axis)]
     else:
         del constants["zero"]
-        if axis == 0:
-            constants["scale"] = scale.reshape(-1, *(1 for _ in weight[1:]))
+        constants["scale"] = scale.reshape(-1, *(1 for _ in weight[axis + 1 :]))
         nodes = [
             helper.make_node("Cast", ["w"], ["plain"], to=TensorProto.FLOAT),
             helper.make_node("Mul", ["plain", "scale"], ["wide"]),
         ]
     inputs = ["x", "wide"]
-    if op_type == "Gemm":
+    if gates:
+        hidden = weight[1] // gates
+        constants["r"] = np.full((1, weight[1], hidden), _SCALE, np.float32)
+        nodes.append(helper.make_node(op_type, [*inputs, "r"], ["y"], hidden_size=hidden))
+    elif op_type == "Gemm":
         nodes.append(helper.make_node("Gemm", inputs, ["y"], transB=1))
     else:
         nodes.append(helper.make_node(op_type, inputs, ["y"]))

@@ -52,8 +52,11 @@ GAIN: Final = 1.05
 
 _WIDENED: Final = {
     "Conv": CONVOLUTION[:2],
+    "GRU": ((32, 1, 128), (1, 384, 128)),
     "Gemm": ((16, 512), (1024, 512)),
+    "LSTM": ((32, 1, 128), (1, 512, 128)),
     "MatMul": ENCODER[:2],
+    "RNN": ((32, 1, 128), (1, 128, 128)),
 }
 _WEIGHT_ONLY = tuple((bits, block) for bits in (4, 8, 2) for block in (16, 32, 64, 128, 256))
 
