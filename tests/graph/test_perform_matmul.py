@@ -133,7 +133,7 @@ def transposed():
 
 def test_a_named_reader_that_is_no_product_is_refused(store):
     model = model_of(tiny.mlp())
-    with pytest.raises(MethodError, match="only MatMul and Gemm"):
+    with pytest.raises(MethodError, match="only MatMul, Gemm and LSTM"):
         perform(model, [QuantizeActivation(value="fc0.out", consumers=("relu0",))], store)
 
 

@@ -52,7 +52,7 @@ def test_conclusions_follow_the_ratios(
     notes: list[str] = []
     gains(monkeypatch, 3.0)
     assert module._activation(bench, notes) == "uint8"
-    assert module._dynamic_operators(bench, notes) == {"Conv", "Gemm", "MatMul"}
+    assert module._dynamic_operators(bench, notes) == {"Conv", "Gemm", "LSTM", "MatMul"}
     assert module._float16_compute(bench, notes)
     assert module._slow_fusions(bench, notes) == ("SkipLayerNormFusion",)
     gains(monkeypatch, 1.0)
@@ -62,7 +62,7 @@ def test_conclusions_follow_the_ratios(
     assert module._slow_fusions(bench, notes) == ()
     gains(monkeypatch, 0.5)
     assert module._activation(bench, notes) == "int8"
-    assert len(notes) == 3 * len(PRODUCTS) + 4 + 2 + 2
+    assert len(notes) == 3 * len(PRODUCTS) + 6 + 2 + 2
 
 
 @pytest.mark.parametrize(("gain", "found"), [(3.0, True), (1.0, False)])
@@ -78,3 +78,20 @@ def test_a_narrower_precision_is_one_that_changes_the_answers_and_gains(
 def test_products_that_answer_in_float_and_weights_with_zero_points(bench: module._Bench) -> None:
     assert module._float_answers(bench) == {"Gemm", "MatMul"}
     assert module._asymmetric_weights(bench)
+
+
+def test_an_lstm_on_integers_must_be_there_and_right(
+    bench: module._Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gains(monkeypatch, 3.0)
+    notes: list[str] = []
+    assert module._is_lstm_faster(bench, notes)
+    assert "relative error 0.0" in notes[0]
+    shape, weight = (32, 1, 128), (128, 128)
+    made = {False: probe_models.float_product(shape, weight)}
+    monkeypatch.setattr(module, "recurrent", lambda *_, integers: made[integers])
+    made[True] = probe_models.dynamic_product(shape, weight)  # another function
+    assert not module._is_lstm_faster(bench, notes)
+    made[True] = b"no model"
+    assert not module._is_lstm_faster(bench, notes)
+    assert notes[-1] == "LSTM quantized at run time: not available"

@@ -145,8 +145,12 @@ def _gemm(node: NodeInfo, shapes: Shapes) -> int:
 
 
 def _recurrent(gates: int) -> Callable[[NodeInfo, Shapes], int]:
+    """Weights [directions, gates x hidden, in]; those of integers are transposed."""
+
     def count(node: NodeInfo, shapes: Shapes) -> int:
         x, w, r = (shapes[name] for name in node.inputs[:3])
+        if node.op_type == "DynamicQuantizeLSTM":
+            w, r = ((one[0], one[2], one[1]) for one in (w, r))
         directions, rows, wide_in = w
         if rows % gates:
             raise ValueError(f"{rows} rows are no multiple of {gates} gates")

@@ -80,7 +80,7 @@ class QuantizeActivation:
     Attributes:
         value: the value to round.
         consumers: the nodes that read it rounded; None means every node that does. For a dynamic
-            one (no scale), None means every MatMul and Gemm whose weight is integers.
+            one (no scale), None means every MatMul, Gemm and LSTM whose weights are integers.
         scale: of the integers; None computes it from the data at every run (dynamic).
         zero_point: None in the dynamic case only.
         dtype: type of the integers; a dynamic one is uint8.

@@ -191,20 +191,27 @@ class Draft:
                     node.replace_input_with(index, new)
 
     def replace_node(self, old: ir.Node, new: Sequence[ir.Node]) -> None:
-        """Put nodes in the place of one that gives one value; the last one gives it from now on.
+        """Put nodes in the place of one; the last one gives its values from now on, in order.
 
-        The first of the new nodes takes over the old one's name.
+        The first of the new nodes takes over the old one's name. Values that the old one leaves out
+        (without a name) are left out by the new one too.
         """
-        before, after = old.outputs[0], new[-1].outputs[0]
-        name, value_name = old.name or "", before.name or ""
+        name = old.name or ""
+        pairs = [
+            (before, after, before.name)
+            for before, after in zip(old.outputs, new[-1].outputs, strict=True)
+            if before.name
+        ]
         self.ir.graph.insert_before(old, new)
-        after.shape, after.type = before.shape, before.type
-        before.replace_all_uses_with(after, replace_graph_outputs=True)
+        for before, after, _ in pairs:
+            after.shape, after.type = before.shape, before.type
+            before.replace_all_uses_with(after, replace_graph_outputs=True)
         self.ir.graph.remove(old, safe=True)
-        before.name, after.name = None, value_name
+        for before, after, value_name in pairs:
+            before.name, after.name = None, value_name
+            self.values[value_name] = after
         new[0].name = name
         self.nodes[name] = new[0]
-        self.values[value_name] = after
 
     def drop(self, helper: ir.Node) -> None:
         """Remove a helper node whose outputs nobody reads."""

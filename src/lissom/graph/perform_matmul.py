@@ -6,6 +6,8 @@ Runtime fuses to DynamicQuantizeMatMul and MatMulIntegerToFloat:
 
     x -> DynamicQuantizeLinear -> MatMulInteger(weight) -> Cast -> Mul(x scale * w scale) [-> Add]
 
+How an LSTM is written is in `perform_recurrent`.
+
 MatMulNBits: the float input is multiplied with a weight that is unpacked block by block.
 """
 
@@ -17,6 +19,7 @@ import onnx_ir as ir
 from lissom.errors import BrokenPromise, MethodError
 from lissom.graph.edit import EncodeWeight, IntegerEncoding, QuantizeActivation, describe
 from lissom.graph.perform_draft import Draft
+from lissom.graph.perform_recurrent import is_recurrent, unfit_recurrent, use_integer_lstm
 from lissom.store.store import Store
 
 __all__ = ["CONTRIB", "quantize_dynamically", "use_matmul_nbits"]
@@ -29,7 +32,7 @@ _PRODUCTS = frozenset({"MatMul", "Gemm"})
 
 
 def quantize_dynamically(draft: Draft, edit: QuantizeActivation) -> None:
-    """Turn the MatMuls and Gemms that read a value into integer products (dynamic).
+    """Turn the MatMuls, Gemms and LSTMs that read a value into integer products (dynamic).
 
     Their weights must be 8-bit integers already, per tensor or per output channel. Without named
     consumers, those that fit are turned and all others stay as they are.
@@ -46,6 +49,18 @@ def quantize_dynamically(draft: Draft, edit: QuantizeActivation) -> None:
     if not fitting or (edit.consumers is not None and len(fitting) < len(readers)):
         found = "; ".join(f"{n.name} ({n.op_type}): {text}" for n, text in problems.items() if text)
         raise MethodError(f"{why}: no integer product can take its place: {found or 'no consumer'}")
+    products = [node for node in fitting if not is_recurrent(node)]
+    for node in fitting:
+        if is_recurrent(node):
+            use_integer_lstm(draft, node)
+    if products:
+        _integer_products(draft, edit, value, products)
+
+
+def _integer_products(
+    draft: Draft, edit: QuantizeActivation, value: ir.Value, products: list[ir.Node]
+) -> None:
+    """Round a value once, and multiply it as integers in all of these nodes."""
     rounded = [
         draft.output(f"{edit.value}/quantized", ir.DataType.UINT8, value),
         draft.output(f"{edit.value}/scale", _FLOAT, None),
@@ -55,14 +70,16 @@ def quantize_dynamically(draft: Draft, edit: QuantizeActivation) -> None:
         number.shape = ir.Shape([])
     name = f"{edit.value}/quantize"
     draft.insert_behind(value, [draft.make("DynamicQuantizeLinear", name, [value], rounded)])
-    for node in fitting:
+    for node in products:
         _integer_product(draft, node, rounded)
 
 
 def _unfit(node: ir.Node, value: ir.Value) -> str:
     """Why a node cannot become an integer product of this value; empty if it can."""
+    if is_recurrent(node):
+        return unfit_recurrent(node, value)
     if node.op_type not in _PRODUCTS or node.domain:
-        return "only MatMul and Gemm can"
+        return "only MatMul, Gemm and LSTM can"
     if node.inputs[0] is not value or node.inputs[1] is value:
         return "the value must be its first input only"
     if node.op_type == "Gemm" and _flag(node, "transA"):

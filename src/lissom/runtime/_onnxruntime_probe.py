@@ -15,6 +15,7 @@ import numpy as np
 
 from lissom.errors import MeasurementError
 from lissom.graph import probe_models
+from lissom.graph.probe_recurrent import recurrent
 from lissom.runtime._probing import (
     CONVOLUTION,
     ENCODER,
@@ -34,6 +35,9 @@ from lissom.runtime.target import Target
 from lissom.store.hashing import Json
 
 __all__ = ["probe"]
+
+_RECURRENT = (32, 128)  # steps of a sequence, and its width: of a text recognizer
+_MOST_ERROR = 0.05  # relative, of an LSTM on integers; a wrong one is off by far more
 
 
 def probe(*, folder: str) -> Json:
@@ -123,7 +127,28 @@ def _dynamic_operators(bench: _Bench, notes: list[str]) -> frozenset[str]:
         )
         if gain > GAIN:
             faster.update(names)
+    if _is_lstm_faster(bench, notes):
+        faster.add("LSTM")
     return frozenset(faster)
+
+
+def _is_lstm_faster(bench: _Bench, notes: list[str]) -> bool:
+    """See whether the LSTM on integers answers what the float one does, and sooner."""
+    steps, width = _RECURRENT
+    feeds = feeds_of((steps, 1, width))
+    real, rounded = (recurrent(steps, width, integers=integers) for integers in (False, True))
+    try:
+        with bench.open(real) as one, bench.open(rounded) as other:
+            expected, found = one.run(feeds)["y"], other.run(feeds)["y"]
+    except MeasurementError:
+        notes.append("LSTM quantized at run time: not available")
+        return False
+    error = float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+    gain = bench.gain(real, rounded, feeds)
+    notes.append(
+        f"LSTM quantized at run time: {gain:.2f} x as fast as float32, relative error {error:.3f}"
+    )
+    return error < _MOST_ERROR and gain > GAIN
 
 
 def _float_answers(bench: _Bench) -> frozenset[str]:

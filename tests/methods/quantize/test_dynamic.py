@@ -3,14 +3,17 @@
 from dataclasses import replace
 
 import numpy as np
+import onnx_ir as ir
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 from pydantic import ValidationError
 
 from lissom.graph.edit import EncodeWeight, QuantizeActivation
+from lissom.graph.model import Model
 from lissom.methods.protocol import ALREADY
 from lissom.methods.quantize.dynamic import Dynamic
 from lissom.methods.scope import Scope
+from lissom.numerics.quantized import dequantize
 from lissom.store.store import Store
 from tests import tiny
 from tests.graph.edited import edited, fused_operators, model_of, run
@@ -80,10 +83,74 @@ def test_what_it_cannot_treat_is_skipped_with_the_reason(tmp_path):
     recurrent = model_of(tiny.recurrent())
     found = reasons(Dynamic().plan(recurrent, lab.context(recurrent, store)))
     assert set(found) == {"lstm/W", "lstm/R", "gru/W", "gru/R"}
+    assert "no faster dynamic kernel for LSTM" in found["lstm/W"]
+    assert found["gru/W"] == "the runtime has no integer kernel for GRU"
     none = lab.context(cnn, store, facts={"dynamic_operators": frozenset()})
     assert "no faster dynamic kernel for Gemm" in reasons(Dynamic().plan(cnn, none))["fc"]
     excluded = lab.context(cnn, store, scope=Scope(exclude=("fc",)))
     assert "excluded" in reasons(Dynamic().plan(cnn, excluded))["fc"]
+
+
+RECURRENT = {"dynamic_operators": frozenset({"LSTM", "MatMul"})}
+
+
+@pytest.mark.parametrize(
+    ("granularity", "shape", "error"), [("channel", (2, 24), 0.03), ("tensor", (2,), 0.05)]
+)
+def test_an_lstm_runs_on_integers_where_the_runtime_is_faster(granularity, shape, error, tmp_path):
+    proto = tiny.recurrent()
+    model = model_of(proto)
+    context = lab.context(model, Store(tmp_path), facts=RECURRENT)
+    plan = Dynamic(granularity=granularity).plan(model, context)
+    assert set(reasons(plan)) == {"gru/W", "gru/R"}
+    result = edited(model, plan.edits, context.store)
+    node = result.node("lstm")
+    assert node.op_type == "DynamicQuantizeLSTM"
+    assert result.weights[node.inputs[1]].shape == (2, 4, 24)
+    assert result.weights[node.inputs[8]].shape == shape
+    feeds = tiny.feeds(proto, batch=3)
+    old, new = run(model, feeds)[0], run(result, feeds)[0]
+    assert 0 < np.linalg.norm(new - old) < error * np.linalg.norm(old)
+
+
+def test_a_direction_of_small_weights_has_scales_of_its_own(tmp_path):
+    """Unless the opset of the model cannot be raised to one with blocks."""
+    proto = tiny.recurrent()
+    stored = next(t for t in proto.graph.initializer if t.name == "lstm.W")
+    weight = numpy_helper.to_array(stored).copy()
+    weight[1] *= 1e-3
+    stored.CopyFrom(numpy_helper.from_array(weight, "lstm.W"))
+    model = model_of(proto)
+    plan = Dynamic().plan(model, lab.context(model, Store(tmp_path), facts=RECURRENT))
+    edit = next(e for e in plan.edits if isinstance(e, EncodeWeight) and e.weight == "lstm.W")
+    rounded = dequantize(edit.encoding.quantized(Store(tmp_path)))
+    assert np.abs(rounded - weight)[1].max() < 1e-4 * np.abs(weight).max()
+
+
+def test_old_models_share_scales_between_directions(tmp_path, monkeypatch):
+    model = model_of(tiny.recurrent())
+    monkeypatch.setattr("lissom.methods.quantize.dynamic.raise_opset", lambda *_: None)
+    plan = Dynamic().plan(model, lab.context(model, Store(tmp_path), facts=RECURRENT))
+    edit = next(e for e in plan.edits if isinstance(e, EncodeWeight) and e.weight == "lstm.W")
+    assert (edit.encoding.axis, edit.encoding.scale.shape) == (1, (24,))
+    result = edited(model, plan.edits, Store(tmp_path))
+    assert result.opset == model.opset
+
+
+def test_an_lstm_is_taken_whole_or_not_at_all(tmp_path):
+    store = Store(tmp_path)
+    proto = tiny.recurrent()
+    stored = next(t for t in proto.graph.initializer if t.name == "lstm.R")
+    stored.raw_data = np.full((2, 24, 6), np.nan, np.float32).tobytes()
+    model = model_of(proto)
+    found = reasons(Dynamic().plan(model, lab.context(model, store, facts=RECURRENT)))
+    assert found["lstm/W"] == "the other weight of its node stays float"
+    assert found["lstm/R"] == "its weights are not finite"
+    proto = tiny.recurrent()
+    proto.graph.node[0].attribute.append(helper.make_attribute("layout", 1))
+    turned = Model.build(ir.from_proto(proto))
+    found = reasons(Dynamic().plan(turned, lab.context(turned, store, facts=RECURRENT)))
+    assert "second axis" in found["lstm/W"]
 
 
 def test_embeddings_can_stay_float(tmp_path):
