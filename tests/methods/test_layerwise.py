@@ -73,3 +73,29 @@ def test_batches_hold_what_fits_and_keep_to_stages(monkeypatch) -> None:
     numbers = {"a": 4, "b": 4, "c": 4, "d": 99}
     found = list(batches([["a", "b", "c"], ["d"], []], numbers))
     assert found == [["a", "b"], ["c"], ["d"]]
+
+
+def test_before_a_sum_the_target_is_what_the_sum_lacks(tmp_path) -> None:
+    """Of x' + (W r + b): y is the original's x + W r + b, less x' as it is now, less b."""
+    store = Store(tmp_path)
+    nodes = [
+        ("MatMul", "x a.w", "a"),
+        ("MatMul", "a b.w", "b"),
+        ("Add", "b b.b", "b.sum"),
+        ("Add", "b.sum a", "sum"),
+    ]
+    weights = {"a.w": RNG.standard_normal((3, 3)), "b.w": RNG.standard_normal((3, 3))}
+    model = layers.model(nodes, weights | {"b.b": RNG.standard_normal(3)}, ["n", 3])
+    feeds = layers.inputs(model, count=4)
+    calibration = lab.calibration(model, store, feeds)
+    half = store.put_array((model.weight("a.w") / 2).astype(np.float32))
+    now = edited(model, [ReplaceWeight(weight="a.w", values=half)], store)
+    wanted = [readings(model, grouped=True)["b"][1]]
+    with store.scratch() as folder:
+        sums = {"b": ("sum", "a")}
+        fitting, _ = gather(model, now, wanted, calibration, folder, sums=sums)["b"]
+    x = np.concatenate([feed["x"] for feed in feeds]).astype(np.float64)
+    a = x @ model.weight("a.w")
+    np.testing.assert_allclose(fitting[0].x, (a / 2).sum(axis=0), rtol=1e-4, atol=1e-5)
+    expected = (a @ model.weight("b.w") + a / 2).sum(axis=0)
+    np.testing.assert_allclose(fitting[0].y, expected, rtol=1e-4, atol=1e-5)

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from lissom.graph.channels.removal import removal
-from lissom.methods.repair import repair, stages_of
+from lissom.methods.repair import repair
 from lissom.store.store import Store
-from tests import tiny
-from tests.graph.edited import edited, model_of
+from tests.graph.edited import edited
 from tests.methods import layers
 
 RNG = np.random.default_rng(0)
@@ -135,12 +134,3 @@ def test_the_same_repair_is_computed_once_and_goes_through_json(store, monkeypat
     again = without(model, {"fc0": [5]}, store)[2]
     assert again == first
     assert json.dumps(dict(first.errors))
-
-
-def teststages_of_hold_what_does_not_read_each_other():
-    model = model_of(tiny.transformer())
-    names = [f"attention/{part}/MatMul" for part in "qkv"]
-    rest = ["attention/out/MatMul", "ffn/up/MatMul", "ffn/down/MatMul"]
-    assert stages_of(model, [*names, *rest]) == [names, *[[name] for name in rest]]
-    assert stages_of(model, rest[1:]) == [[name] for name in rest[1:]]
-    assert stages_of(model, []) == []

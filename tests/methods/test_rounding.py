@@ -67,11 +67,11 @@ def _integers(plan, weight, store):
 def test_in_sequence_later_layers_make_good_what_earlier_ones_lost(made) -> None:
     model, context = made
     distances = {}
-    for in_sequence in (False, True):
-        plan = plan_rounding(Gptq(bits=3, in_sequence=in_sequence), model, context)
+    for reconstruction in ("layer", "sequence"):
+        plan = plan_rounding(Gptq(bits=3, reconstruction=reconstruction), model, context)
         result = edited(model, plan.edits, context.store)
-        distances[in_sequence] = layers.distance(model, result)
-    assert distances[True] < distances[False] < 0.2
+        distances[reconstruction] = layers.distance(model, result)
+    assert distances["sequence"] < distances["layer"] < 0.2
 
 
 def test_a_product_without_a_bias_gets_none(tmp_path) -> None:

@@ -25,7 +25,8 @@ from lissom.measure.calibration import Calibration, fetched, opened
 from lissom.methods.gathering import HELD_OUT
 from lissom.methods.protocol import Context
 from lissom.methods.reading import readings
-from lissom.methods.repair import fitted, stages_of, sums_of
+from lissom.methods.repair import fitted
+from lissom.methods.stages import stages_of, sums_of
 from lissom.methods.survey import judged_by
 from lissom.store.hashing import Json
 

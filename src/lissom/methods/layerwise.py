@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from lissom.graph.model import Model
 from lissom.graph.save import save
 from lissom.measure.calibration import Calibration, fetched, opened
 from lissom.methods.gathering import HELD_OUT
-from lissom.methods.reading import Array, Reading, rows
+from lissom.methods.reading import Array, Reading, readings, rows
+from lissom.methods.stages import bias_behind
 from lissom.numerics.moments import Moments
 
 __all__ = ["Gathered", "batches", "gather"]
@@ -54,8 +56,10 @@ def gather(
     wanted: Sequence[Reading],
     calibration: Calibration,
     folder: Path,
+    *,
+    sums: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> dict[str, Gathered]:
-    """Moments of what operators read in one model, and give in another, by node.
+    """Moments of what operators read in one model, and should give, by node.
 
     Args:
         original: gives what they should give.
@@ -63,14 +67,25 @@ def gather(
         wanted: the operators.
         calibration: samples to run both on.
         folder: where parts of the models are written.
+        sums: of operators whose output is added to something: the sum, and what it is added to.
+            They should give what the original's sum is, less what they are added to now.
     """
+    known = readings(original, grouped=True)
+    shifts = {node: bias_behind(original, known[node][0]) for node in sums}
+    targets = {one.node: sums[one.node][0] if one.node in sums else one.output for one in wanted}
+    inputs = [one.input for one in wanted] + [past for _, past in sums.values()]
     most = max(1, -(-_ROWS // max(calibration.count, 1)))
     found: dict[str, Gathered] = {}
     buffers: dict[tuple[str, int], list[list[Array]]] = {}
-    for number, (read, given) in enumerate(_runs(original, now, wanted, calibration, folder)):
+    pairs = _runs((now, inputs), (original, list(targets.values())), calibration, folder)
+    for number, (read, given) in enumerate(pairs):
         part = int(number % HELD_OUT == HELD_OUT - 1)
         for one in wanted:
-            own = rows(one, read[one.input], given[one.output], most=most, seed=number)
+            x = read[one.input]
+            own = rows(one, x, given[targets[one.node]], most=most, seed=number)
+            if one.node in sums:
+                past = rows(one, x, read[sums[one.node][1]], most=most, seed=number)[1]
+                own[1] = own[1] - past - shifts[one.node]
             buffer = buffers.setdefault((one.node, part), [])
             buffer.append(own)
             if sum(len(x) for x, _ in buffer) >= _BUFFER:
@@ -98,15 +113,14 @@ def _flush(
 
 
 def _runs(
-    original: Model,
-    now: Model,
-    wanted: Sequence[Reading],
+    read: tuple[Model, Sequence[str]],
+    given: tuple[Model, Sequence[str]],
     calibration: Calibration,
     folder: Path,
 ) -> Iterator[tuple[Mapping[str, Array], Mapping[str, Array]]]:
-    """For each run, what operators read in one model, and what they give in the other."""
-    inputs = list(dict.fromkeys(one.input for one in wanted))
-    outputs = list(dict.fromkeys(one.output for one in wanted))
+    """For each run some values of one model, and some of another, which may be the same."""
+    now, inputs = read[0], list(dict.fromkeys(read[1]))
+    original, outputs = given[0], list(dict.fromkeys(given[1]))
     with ExitStack() as stack:
 
         def part_of(model: Model, values: Sequence[str], name: str) -> Path:
@@ -123,7 +137,7 @@ def _runs(
             other = stack.enter_context(opened(part_of(now, inputs, "inputs.onnx"), calibration))
         for feed in calibration.feeds():
             if other is None:
-                given = fetched(whole, feed, list(dict.fromkeys([*inputs, *outputs])))
-                yield given, given
+                both = fetched(whole, feed, list(dict.fromkeys([*inputs, *outputs])))
+                yield both, both
             else:
                 yield fetched(other, feed, inputs), fetched(whole, feed, outputs)

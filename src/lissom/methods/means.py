@@ -32,7 +32,7 @@ from lissom.isolate.child import ChildLimits, call, report
 from lissom.measure.calibration import Calibration, fetched, opened
 from lissom.methods.protocol import Context
 from lissom.methods.reading import Array
-from lissom.methods.repair import stages_of
+from lissom.methods.stages import stages_of
 from lissom.numerics.quantized import quantize_bias
 from lissom.store.hashing import Json
 from lissom.store.store import Store

@@ -30,7 +30,8 @@ from lissom.isolate.child import ChildLimits, call, report
 from lissom.measure.calibration import Calibration
 from lissom.methods.gathering import ROWS, Gathering, Pair, Spool, runs, split
 from lissom.methods.protocol import Context
-from lissom.methods.reading import Array, Reading, bias_of, flat, readings, replaced, rows
+from lissom.methods.reading import Reading, flat, readings, replaced, rows
+from lissom.methods.stages import bias_behind, stages_of, sums_of
 from lissom.methods.statistics import (
     adjust,
     adjustables,
@@ -43,7 +44,7 @@ from lissom.store.hashing import Json
 from lissom.store.refs import ArrayRef
 from lissom.store.store import Store
 
-__all__ = ["Repair", "fitted", "refit", "repair", "stages_of", "sums_of"]
+__all__ = ["Repair", "fitted", "refit", "repair"]
 
 _LIMITS = ChildLimits(seconds=3600.0)
 _KIND = "pruning.repair"
@@ -187,25 +188,6 @@ def _kept_rows(original: Model, removal: RemoveChannels) -> dict[str, list[int]]
     return found
 
 
-def stages_of(model: Model, nodes: Sequence[str]) -> list[list[str]]:
-    """Operators that can be fitted together, since none reads what another gives."""
-    behind: dict[str, frozenset[str]] = {}
-    wanted, stages = set(nodes), list[list[str]]()
-    stage: list[str] = []
-    for node in model.nodes:
-        before = frozenset[str]().union(
-            *(behind.get(name, frozenset()) for name in (*node.inputs, *node.captured))
-        )
-        if node.name in wanted:
-            if before & set(stage):
-                stages.append(stage)
-                stage = []
-            stage.append(node.name)
-            before |= {node.name}
-        behind.update(dict.fromkeys(node.outputs, before))
-    return [*stages, stage] if stage else stages
-
-
 def repair_all(
     *,
     original: str,
@@ -340,7 +322,7 @@ def _moments(
     """
     values = list(dict.fromkeys([one.input for one in wanted] + list(past.values())))
     known = readings(model)
-    shifts = {node: _bias_behind(model, known[node][0]) for node in past}
+    shifts = {node: bias_behind(model, known[node][0]) for node in past}
     found = Gathering()
     for number, given in runs(model, values, calibration, folder):
         for one in wanted:
@@ -351,45 +333,3 @@ def _moments(
                 y = y - beside[0] - shifts[one.node]
             found.add(one.node, number, x, y)
     return found.found()
-
-
-def _bias_behind(model: Model, site: Site) -> Array:
-    """What is added between a product and the sum, which the product is fitted without."""
-    name = bias_of(model, site)
-    if name is None or site.bias is not None:
-        return np.zeros(1, np.float32)
-    return np.asarray(model.weight(name))
-
-
-def sums_of(
-    model: Model, reduced: Model, nodes: Sequence[str], shapes: Mapping[str, tuple[int, ...]]
-) -> dict[str, list[str]]:
-    """For operators whose output is added to another value of its shape: the sum, and that value.
-
-    Only where nothing else reads the output, whose bias may be added in between. What it is added
-    to in the reduced model may have another name there.
-
-    Args:
-        model: the original.
-        reduced: the model that is fitted.
-        nodes: the operators.
-        shapes: the concrete shape of every value of the original that is no weight.
-    """
-    left = set(reduced.node_names)
-    known, outputs = readings(model), {port.name for port in model.outputs}
-    found = {}
-    for node in nodes:
-        site = known[node][0]
-        value = site.output
-        readers = model.consumers.get(value, ())
-        if site.bias is None and bias_of(model, site) is not None:
-            value = model.node(readers[0]).outputs[0]
-            readers = model.consumers.get(value, ())
-        if len(readers) != 1 or value in outputs or model.node(readers[0]).op_type != "Add":
-            continue
-        behind = model.node(readers[0])
-        other = next((name for name in behind.inputs if name != value), "")
-        if shapes.get(other) == shapes[value] == shapes[behind.outputs[0]] and behind.name in left:
-            place = list(behind.inputs).index(other)
-            found[node] = [behind.outputs[0], reduced.node(behind.name).inputs[place]]
-    return found

@@ -20,8 +20,8 @@ __all__ = [
     "AccuracyLevel",
     "BlockSize",
     "Form",
-    "InSequence",
     "KernelName",
+    "Reconstruction",
     "Symmetric",
     "nearest",
     "refusal",
@@ -57,11 +57,13 @@ AccuracyLevel: TypeAlias = Annotated[
         json_schema_extra={"search": [0, 4]},
     ),
 ]
-InSequence: TypeAlias = Annotated[
-    bool,
+Reconstruction: TypeAlias = Annotated[
+    Literal["layer", "sequence", "block"],
     Field(
-        description="Each layer reads what the layers rounded before give; takes longer.",
-        json_schema_extra={"search": [False, True]},
+        description="Each layer alone; or what it reads is what the layers rounded before give "
+        "(sequence), which takes longer; or, besides, the last layer before a residual sum is "
+        "fitted towards the original's sum (block).",
+        json_schema_extra={"search": ["layer", "sequence", "block"]},
     ),
 ]
 

@@ -4,7 +4,7 @@ Source: Nagel, Amjad, van Baalen, Louizos and Blankevoort, "Up or Down? Adaptive
 Post-Training Quantization", ICML 2020, arXiv:2004.10568, equations 21 to 25.
 Differs: the error is the quadratic form of the inputs' covariance, not that of batches of samples;
 what follows the layer (its activation function) is left out; what is not rounded yet is not known
-unless asked for in sequence, the paper's asymmetric reconstruction.
+unless asked for (`reconstruction: sequence`, the paper's asymmetric reconstruction).
 Needs: samples without labels.
 Cost: for each layer O(inputs^2 outputs) at every step: minutes for a million weights.
 Choose it when: weights get 4 bits or fewer, there are samples and time; after GPTQ it may find a
@@ -20,7 +20,7 @@ from pydantic.dataclasses import dataclass
 from lissom.graph.model import Model
 from lissom.methods.protocol import SETTINGS, Context, Need, Plan
 from lissom.methods.rounding import Layer, plan_rounding
-from lissom.methods.weights import AccuracyLevel, BlockSize, InSequence, KernelName, Symmetric
+from lissom.methods.weights import AccuracyLevel, BlockSize, KernelName, Reconstruction, Symmetric
 from lissom.numerics.adaround import adaround
 from lissom.numerics.gptq import gptq, loss
 from lissom.numerics.grids import Best, Shape, searched
@@ -57,7 +57,7 @@ class Adaround:
         int,
         Field(ge=1, le=100_000, description="Of Adam.", json_schema_extra={"search": [400]}),
     ] = 400
-    in_sequence: InSequence = False
+    reconstruction: Reconstruction = "layer"
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ROWS})
 

@@ -11,7 +11,7 @@ With more samples quantize.gptq loses less.
 """
 
 from dataclasses import replace
-from typing import Annotated, ClassVar, final
+from typing import Annotated, ClassVar, Literal, final
 
 import numpy as np
 from pydantic import Field
@@ -48,9 +48,9 @@ class Awq:
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ROWS})
 
     @property
-    def in_sequence(self) -> bool:
+    def reconstruction(self) -> Literal["layer"]:
         """Layers are rounded alone."""
-        return False
+        return "layer"
 
     def plan(self, model: Model, context: Context) -> Plan:
         """Scale inputs where that is free, then round."""

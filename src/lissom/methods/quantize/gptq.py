@@ -19,7 +19,7 @@ from pydantic.dataclasses import dataclass
 from lissom.graph.model import Model
 from lissom.methods.protocol import SETTINGS, Context, Need, Plan
 from lissom.methods.rounding import Layer, plan_rounding
-from lissom.methods.weights import AccuracyLevel, BlockSize, InSequence, KernelName, Symmetric
+from lissom.methods.weights import AccuracyLevel, BlockSize, KernelName, Reconstruction, Symmetric
 from lissom.numerics.descent import descend
 from lissom.numerics.gptq import gptq, loss
 from lissom.numerics.grids import Best, Shape, largest, searched
@@ -60,7 +60,7 @@ class Gptq:
             json_schema_extra={"search": [0.01]},
         ),
     ] = 0.01
-    in_sequence: InSequence = False
+    reconstruction: Reconstruction = "layer"
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ROWS})
 

@@ -10,7 +10,7 @@ Choose it when: weights get 4 bits or fewer and there are no samples; with sampl
 loses less.
 """
 
-from typing import Annotated, ClassVar, final
+from typing import Annotated, ClassVar, Literal, final
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -56,9 +56,9 @@ class Hqq:
     needs: ClassVar[frozenset[Need]] = frozenset()
 
     @property
-    def in_sequence(self) -> bool:
+    def reconstruction(self) -> Literal["layer"]:
         """Layers are rounded alone."""
-        return False
+        return "layer"
 
     def plan(self, model: Model, context: Context) -> Plan:
         """Round every operator that can be seen as a matrix."""
