@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from lissom.graph.edit import ReplaceWeight
+from lissom.graph.load import open_trusted
+from lissom.graph.save import spill
 from lissom.methods import layerwise
 from lissom.methods.layerwise import batches, gather
 from lissom.methods.reading import readings
@@ -99,3 +101,19 @@ def test_before_a_sum_the_target_is_what_the_sum_lacks(tmp_path) -> None:
     np.testing.assert_allclose(fitting[0].x, (a / 2).sum(axis=0), rtol=1e-4, atol=1e-5)
     expected = (a @ model.weight("b.w") + a / 2).sum(axis=0)
     np.testing.assert_allclose(fitting[0].y, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_parts_of_models_copy_no_weights(tmp_path) -> None:
+    """Those that were read from a file of the folder stay there, whatever is run."""
+    store = Store(tmp_path)
+    model = layers.chain(*((RNG.standard_normal((40, 40)), None) for _ in range(3)))
+    calibration = lab.calibration(model, store, layers.inputs(model, count=3))
+    with store.scratch() as folder:
+        spill(model, folder.resolve() / "model.onnx")
+        held = open_trusted(folder.resolve() / "model.onnx")
+        wanted = [reading for _, reading in readings(held, grouped=True).values()]
+        gather(held, held, wanted, calibration, folder.resolve())
+        sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+    assert sizes["model.onnx.data"] == 3 * 40 * 40 * 4
+    assert sizes["outputs.onnx"] < 2000
+    assert sizes["outputs.onnx.data"] == 0

@@ -11,7 +11,7 @@ from lissom.graph.edit import Edit, ReplaceWeight, edit_from_json, edit_to_json
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.graph.perform import perform
-from lissom.graph.save import save
+from lissom.graph.save import spill
 from lissom.isolate.child import ChildLimits, call, report
 from lissom.measure.calibration import Calibration
 from lissom.methods.folding import divided, folds
@@ -58,7 +58,7 @@ def scaled(
     def compute() -> Json:
         with context.store.scratch() as folder:
             path = (folder / "model.onnx").resolve()
-            save(model, path, metadata={})
+            spill(model, path)
             arguments = {
                 "path": str(path),
                 "nodes": list(nodes),

@@ -15,7 +15,7 @@ import numpy as np
 
 from lissom.graph.extract import extract
 from lissom.graph.model import Model
-from lissom.graph.save import save
+from lissom.graph.save import spill
 from lissom.measure.calibration import Calibration, fetched, opened
 from lissom.methods.gathering import HELD_OUT
 from lissom.methods.reading import Array, Reading, readings, rows
@@ -29,7 +29,7 @@ Gathered = tuple[list[Moments], list[Moments]]
 
 _ROWS = 8192  # of each operator, over all samples
 _BUFFER = 2048
-_MOST_NUMBERS = 1 << 26  # float64 numbers of moments at a time: half a gigabyte
+_MOST_NUMBERS = 1 << 24  # float64 numbers of moments at a time: 128 MB, if no layer has more
 
 
 def batches(stages: Sequence[Sequence[str]], numbers: Mapping[str, int]) -> Iterator[list[str]]:
@@ -125,7 +125,7 @@ def _runs(
 
         def part_of(model: Model, values: Sequence[str], name: str) -> Path:
             path = folder / name
-            save(extract(model, [v for v in values if v in model.producers]), path, metadata={})
+            spill(extract(model, [v for v in values if v in model.producers]), path)
             return path
 
         same = now is original

@@ -13,7 +13,7 @@ from typing import Protocol
 from lissom.errors import MethodError
 from lissom.graph.edit import Edit, EncodeWeight, edit_from_json
 from lissom.graph.model import Model
-from lissom.graph.save import save
+from lissom.graph.save import spill
 from lissom.graph.site import Site, sites
 from lissom.isolate.child import ChildLimits, call
 from lissom.methods.encoding import merged
@@ -203,7 +203,7 @@ def rounded(method: Rounder, model: Model, packed: Mapping[str, bool], context: 
     def compute() -> Json:
         with store.scratch() as folder:
             path = (folder / "model.onnx").resolve()
-            save(model, path, metadata={})
+            spill(model, path)
             arguments = {
                 "path": str(path),
                 "packed": dict(packed),
