@@ -1,13 +1,15 @@
 """Rows of calibration runs, gathered into what they say about operators, in bounded memory.
 
-Every fifth run is held out: fits are not made to it, but chosen by it. Where an operator's square
-matrix is too large, rows are kept instead. Several operators are looked at in one pass over the
-samples, as many as fit.
+Every fifth run is held out: fits are not made to it, but chosen by it. Several operators are looked
+at in one pass over the samples, as many as fit. Where an operator's square matrix is too large,
+rows are kept instead, unless the matrix itself is needed.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -17,20 +19,24 @@ from lissom.graph.save import spill
 from lissom.graph.site import Site
 from lissom.measure.calibration import Calibration, fetched, opened
 from lissom.methods.reading import Array, Reading, readings, rows
+from lissom.methods.stages import bias_behind
 from lissom.numerics.dual import statistics_for
-from lissom.numerics.moments import Statistics
+from lissom.numerics.moments import Moments, Statistics
 
 __all__ = [
     "HELD_OUT",
     "ROWS",
     "Gathering",
+    "MomentsPair",
     "Pair",
     "Spool",
     "batches",
     "gathered",
+    "gathered_now",
     "is_held_out",
     "runs",
     "split",
+    "statistics",
 ]
 
 ROWS = 64
@@ -45,7 +51,12 @@ kept instead."""
 _BUFFER_ROWS = 2048
 _BUFFER_BYTES = 1 << 23
 
+_MOST_ROWS = 8192
+"""Rows of an operator over all samples, where its square matrix is needed."""
+
 Pair: TypeAlias = tuple[Statistics, Statistics]
+MomentsPair: TypeAlias = tuple[Moments, Moments]
+_Kind = TypeVar("_Kind", bound=Statistics)
 
 
 def is_held_out(number: int) -> bool:
@@ -71,7 +82,8 @@ def batches(parts: Iterable[Sequence[Site]]) -> Iterator[list[int]]:
         needed = 0
         for site in part:
             inputs = int(np.prod(site.shape)) // max(1, site.outputs)
-            needed += 2 * min(8 * inputs * inputs, share) + 16 * inputs * site.outputs
+            square = site.groups * min(8 * inputs * inputs, share)
+            needed += 2 * square + 16 * inputs * site.outputs
         if batch and taken + needed > TOGETHER_BYTES:
             yield batch
             batch, taken = [], 0
@@ -81,13 +93,22 @@ def batches(parts: Iterable[Sequence[Site]]) -> Iterator[list[int]]:
         yield batch
 
 
-class Gathering:
+def statistics(inputs: int, outputs: int, seed: int, *, together: int = 1) -> Statistics:
+    """For an operator of which so many must be seen together: rows if its matrix is too large."""
+    return statistics_for(inputs, outputs, _share(together), seed=seed)
+
+
+class Gathering(Generic[_Kind]):
     """Takes rows of operators run by run."""
 
-    def __init__(self, together: int = 1) -> None:
-        """Of operators of which so many must be seen together, and others only if they fit."""
-        self._most_bytes = _share(together)
-        self._found: dict[str, Pair] = {}
+    def __init__(self, empty: Callable[[int, int, int], _Kind]) -> None:
+        """Prepare.
+
+        Args:
+            empty: what takes the rows of an operator, from its inputs, outputs and a seed.
+        """
+        self._empty = empty
+        self._found: dict[str, tuple[_Kind, _Kind]] = {}
         self._buffers: dict[tuple[str, bool], list[tuple[Array, Array]]] = {}
 
     def add(self, node: str, number: int, x: Array, y: Array) -> None:
@@ -99,7 +120,7 @@ class Gathering:
         if count >= _BUFFER_ROWS or count * x.shape[1] * x.itemsize >= _BUFFER_BYTES:
             self._flush(key)
 
-    def found(self) -> dict[str, Pair]:
+    def found(self) -> dict[str, tuple[_Kind, _Kind]]:
         """What was gathered by operator: to fit to, and held out."""
         for key in self._buffers:
             self._flush(key)
@@ -113,8 +134,8 @@ class Gathering:
         buffer.clear()  # many rows at a time: each call costs
         node, part = key
         if node not in self._found:
-            sizes = x.shape[1], y.shape[1], self._most_bytes
-            self._found[node] = statistics_for(*sizes, seed=0), statistics_for(*sizes, seed=1)
+            sizes = x.shape[1], y.shape[1]
+            self._found[node] = self._empty(*sizes, 0), self._empty(*sizes, 1)
         self._found[node][part].add(x, y)
 
 
@@ -128,7 +149,7 @@ def gathered(
 ) -> dict[str, Pair]:
     """What rows say of what operators read and give, by node: to fit to, and held out."""
     values = [value for one in wanted for value in (one.input, one.output)]
-    found = Gathering(together)
+    found = Gathering(partial(statistics, together=together))
     for number, given in runs(model, values, calibration, folder):
         for one in wanted:
             x, y = rows(one, given[one.input], given[one.output], most=ROWS, seed=number)
@@ -136,8 +157,77 @@ def gathered(
     return found.found()
 
 
+def gathered_now(
+    original: Model,
+    now: Model,
+    wanted: Sequence[Reading],
+    calibration: Calibration,
+    folder: Path,
+    *,
+    sums: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> dict[str, list[MomentsPair]]:
+    """Moments of what operators read in one model, and should give, by node and group.
+
+    Args:
+        original: gives what they should give.
+        now: gives what they read; may be the same.
+        wanted: the operators.
+        calibration: samples to run both on.
+        folder: a scratch folder, as for `spill`.
+        sums: of operators whose output is added to something: the sum, and what it is added to.
+            They should give what the original's sum is, less what they are added to now.
+    """
+    known = readings(original, grouped=True)
+    shifts = {node: bias_behind(original, known[node][0]) for node in sums}
+    targets = {one.node: sums[one.node][0] if one.node in sums else one.output for one in wanted}
+    inputs = [one.input for one in wanted] + [past for _, past in sums.values()]
+    most = max(1, -(-_MOST_ROWS // max(calibration.count, 1)))
+    groups = [Gathering(_moments) for _ in range(max((one.groups for one in wanted), default=0))]
+    both = _both(original, list(targets.values()), now, inputs, calibration, folder)
+    for number, given, read in both:
+        for one in wanted:
+            value = read[one.input]
+            x, y = rows(one, value, given[targets[one.node]], most=most, seed=number)
+            if one.node in sums:
+                past = rows(one, value, read[sums[one.node][1]], most=most, seed=number)[1]
+                y = y - past - shifts[one.node]
+            parts = (np.split(array, one.groups, axis=1) for array in (x, y))
+            for group, *own in zip(groups, *parts, strict=False):  # others have more groups
+                group.add(one.node, number, *own)
+    found = [group.found() for group in groups]
+    return {one.node: [each[one.node] for each in found[: one.groups]] for one in wanted}
+
+
+def _moments(inputs: int, outputs: int, _: int) -> Moments:
+    return Moments.empty(inputs, outputs)
+
+
+def _both(
+    original: Model,
+    outputs: Sequence[str],
+    now: Model,
+    inputs: Sequence[str],
+    calibration: Calibration,
+    folder: Path,
+) -> Iterator[tuple[int, dict[str, Array], dict[str, Array]]]:
+    """Every run's number, and some values of it in one model and in another, perhaps the same."""
+    if now is original:
+        for number, given in runs(now, [*inputs, *outputs], calibration, folder):
+            yield number, given, given
+        return
+    first = runs(original, outputs, calibration, folder)
+    second = runs(now, inputs, calibration, folder, name="now.onnx")
+    for (number, given), (_, read) in zip(first, second, strict=True):
+        yield number, given, read
+
+
 def runs(
-    model: Model, values: Iterable[str], calibration: Calibration, folder: Path
+    model: Model,
+    values: Iterable[str],
+    calibration: Calibration,
+    folder: Path,
+    *,
+    name: str = "part.onnx",
 ) -> Iterator[tuple[int, dict[str, Array]]]:
     """Every calibration run's number, and some values of it.
 
@@ -146,6 +236,7 @@ def runs(
         values: of its main graph; computed ones and inputs.
         calibration: samples.
         folder: a scratch folder, as for `spill`.
+        name: of the file there, of which several runs at a time need one each.
     """
     wanted = list(dict.fromkeys(values))
     if not wanted:
@@ -155,7 +246,7 @@ def runs(
         for number, inputs in enumerate(calibration.feeds()):
             yield number, {name: inputs[name] for name in wanted}
         return
-    path = folder / "part.onnx"
+    path = folder / name
     spill(extract(model, inner), path)
     with opened(path, calibration) as session:
         for number, inputs in enumerate(calibration.feeds()):
@@ -197,7 +288,7 @@ class Spool:
 
 def split(model: Model, stages: Iterable[Sequence[str]]) -> list[list[str]]:
     """Stages of operators, by node; those that do not fit into memory together, as several."""
-    known = readings(model)
+    known = readings(model, grouped=True)
     return [
         [stage[number] for number in batch]
         for stage in stages

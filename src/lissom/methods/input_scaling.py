@@ -15,7 +15,7 @@ from lissom.graph.save import spill
 from lissom.isolate.child import ChildLimits, call, report
 from lissom.measure.calibration import Calibration
 from lissom.methods.folding import divided, folds
-from lissom.methods.layerwise import batches, gather
+from lissom.methods.gathering import gathered_now, split
 from lissom.methods.protocol import Context
 from lissom.methods.reading import flat, readings
 from lissom.numerics.awq import input_factors
@@ -90,16 +90,15 @@ def scale_all(
     known = {node: one for node, one in readings(model, grouped=True).items() if node in set(nodes)}
     found = {fold.value: fold for fold in folds(model, known)}
     stages = [[node for fold in found.values() for node in fold.readers]]
-    numbers = {node: int(np.prod(known[node][0].shape[1:])) ** 2 * 2 for node in stages[0]}
     moments: dict[str, Moments] = {}
     last: dict[str, ReplaceWeight] = {}
     done = 0
-    for batch in batches(stages, numbers):
+    for batch in split(original, stages):
         wanted = [known[node][1] for node in batch]
-        for node, (fitting, held_out) in gather(
-            original, original, wanted, seen, Path(path).parent
-        ).items():
-            moments[node] = fitting[0].joined(held_out[0])
+        folder = Path(path).parent
+        for node, own_groups in gathered_now(original, original, wanted, seen, folder).items():
+            fitting, held_out = own_groups[0]
+            moments[node] = fitting.joined(held_out)
         whole = [v for v, fold in found.items() if moments.keys() >= set(fold.readers)]
         for value in whole:
             fold = found.pop(value)

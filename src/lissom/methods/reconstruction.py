@@ -31,7 +31,7 @@ from lissom.graph.perform import perform
 from lissom.graph.site import Site
 from lissom.isolate.child import report
 from lissom.measure.calibration import Calibration
-from lissom.methods.layerwise import Gathered, batches, gather
+from lissom.methods.gathering import MomentsPair, gathered_now, split
 from lissom.methods.reading import Array, bias_of, flat, readings, replaced
 from lissom.methods.registry import create
 from lissom.methods.rounding import Layer, Rounder, form_of
@@ -64,16 +64,15 @@ def round_all(
     known = readings(work.original, grouped=True)
     alone = work.method.reconstruction == "layer"
     stages = [list(packed)] if alone else stages_of(work.original, list(packed), sums)
-    numbers = {node: known[node][0].groups * _inputs(known[node][0]) ** 2 * 2 for node in packed}
     edits: list[Edit] = []
-    for batch in batches(stages, numbers):
+    for batch in split(work.original, stages):
         wanted = [known[node][1] for node in batch]
         folder = Path(path).parent
         within = {node: sums[node] for node in batch if node in sums}
         seen = (
             {}
             if held is None
-            else gather(work.original, work.now, wanted, held, folder, sums=within)
+            else gathered_now(work.original, work.now, wanted, held, folder, sums=within)
         )
         later: list[ReplaceWeight] = []
         for node in batch:
@@ -86,10 +85,6 @@ def round_all(
     return {"edits": [edit_to_json(one) for one in edits], "errors": work.errors}
 
 
-def _inputs(site: Site) -> int:
-    return int(np.prod(site.shape)) // max(site.outputs, 1)
-
-
 class _Work:
     """The models, the method, and what came of it so far."""
 
@@ -100,7 +95,7 @@ class _Work:
         self.errors: dict[str, Json] = {}
 
     def one(
-        self, site: Site, seen: Gathered | None, *, packed: bool
+        self, site: Site, seen: Sequence[MomentsPair] | None, *, packed: bool
     ) -> tuple[list[Edit], list[ReplaceWeight]]:
         """Round an operator: the edits, and the float weights that say the same."""
         weight, form = flat(self.original, site), form_of(self.method)
@@ -109,7 +104,7 @@ class _Work:
         found: list[QuantizedTensor] = []
         bias, tally = np.zeros((site.groups, site.outputs // site.groups)), _Tally()
         for group, part in enumerate(np.split(weight, site.groups)):
-            parts = None if seen is None else (seen[0][group], seen[1][group])
+            parts = None if seen is None else seen[group]
             if parts is not None and not centred:
                 parts = _about_zero(parts[0]), _about_zero(parts[1])
             integers = self.method.round(self._layer(part, parts, block_size))

@@ -28,7 +28,7 @@ from lissom.graph.save import spill
 from lissom.graph.site import Site
 from lissom.isolate.child import ChildLimits, call, report
 from lissom.measure.calibration import Calibration
-from lissom.methods.gathering import ROWS, Gathering, Pair, Spool, runs, split
+from lissom.methods.gathering import ROWS, Gathering, Pair, Spool, runs, split, statistics
 from lissom.methods.protocol import Context
 from lissom.methods.reading import Reading, flat, readings, replaced, rows
 from lissom.methods.stages import bias_behind, stages_of, sums_of
@@ -323,7 +323,7 @@ def _moments(
     values = list(dict.fromkeys([one.input for one in wanted] + list(past.values())))
     known = readings(model)
     shifts = {node: bias_behind(model, known[node][0]) for node in past}
-    found = Gathering()
+    found = Gathering(statistics)
     for number, given in runs(model, values, calibration, folder):
         for one in wanted:
             y = targets.read(one.node, number)
