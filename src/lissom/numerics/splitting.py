@@ -2,7 +2,7 @@
 
 counts   the channel whose share is largest gets one more copy, again and again
 offsets  copies w / k + o_j, in steps of the integers, of which the rounded ones add up to
-         the rounded w (Zhao et al., arXiv:1901.09504, section 3.3, for k = 2, where they are
+         the rounded w (Zhao et al., arXiv:1901.09504, section 3, for k = 2, where they are
          (w - 1/2) / 2 and (w + 1/2) / 2; for any k by Hermite's identity)
 """
 

@@ -1,7 +1,7 @@
 """Take what a channel is never below out of its activation, and put it into the next biases.
 
 Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction",
-ICCV 2019, arXiv:1906.04721, section 4.1.3 (absorbing high biases), equations 12 to 15.
+ICCV 2019, arXiv:1906.04721, section 4.1.3 (absorbing high biases).
 Differs: what a channel is never below is seen on samples, not guessed from a batch normalization;
 channels are followed through whatever passes a constant, not only from layer to layer; a reader
 that pads with zeros is left alone.
@@ -85,8 +85,10 @@ class Absorb:
             if not np.any(own):
                 reason = "none of its channels is always above zero"
                 skips.append(Skip(target=shift.maker.node, reason=reason))
-        edits = list(_edits(found, known, [shift for _, shift in shifts], constants, context))
         count = int(np.count_nonzero(constants))
+        if not count:
+            return _plan([], skips, "nothing was absorbed")
+        edits = list(_edits(found, known, [shift for _, shift in shifts], constants, context))
         summary = f"what {count} of {sum(len(c) for c, _ in shifts)} channels are never below "
         return _plan(edits, skips, summary + f"went into {len(edits)} biases")
 

@@ -1,7 +1,7 @@
 """Let channels with outlier weights be there twice, so that each copy reads half of them.
 
 Source: Zhao et al., "Improving Neural Network Quantization without Retraining using Outlier Channel
-Splitting", ICML 2019, arXiv:1901.09504, sections 3.2 and 3.3 (weights).
+Splitting", ICML 2019, arXiv:1901.09504, section 3 (of weights, quantization-aware).
 Differs: not pairs of layers but channel groups, with all that makes and reads them; a channel that
 is split more than once is shared out evenly; a copy is a channel of the graph, computed again, not
 one that a layer of its own repeats.
