@@ -61,6 +61,20 @@ class WeightGrowth:
     copied: tuple[tuple[int, int, int], ...]
     shared: bool = False
 
+    @property
+    def standing(self) -> tuple[tuple[int, int, int], ...]:
+        """Where each run stands afterwards with its copies, [begin, end), and how many there are.
+
+        >>> WeightGrowth(weight="w", axis=0, copied=((1, 2, 2), (4, 6, 3))).standing
+        ((1, 3, 2), (5, 11, 3))
+        """
+        found, added = [], 0
+        for start, end, times in self.copied:
+            begin = start + added
+            found.append((begin, begin + (end - start) * times, times))
+            added += (end - start) * (times - 1)
+        return tuple(found)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetInput:

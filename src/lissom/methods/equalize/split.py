@@ -12,6 +12,7 @@ bits, and equalize.cross_layer is stopped by what stands between (GELU, a Clip a
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from math import ceil
 from typing import Annotated, Any, ClassVar, Literal, final
 
@@ -20,16 +21,15 @@ import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from lissom.errors import MethodError
 from lissom.graph.channels.groups import ChannelGroup, Channels, channels
-from lissom.graph.channels.splitting import obstacle, splitting, summed
+from lissom.graph.channels.splitting import summed
 from lissom.graph.cutting import WeightGrowth
 from lissom.graph.edit import Edit, ReplaceWeight, SplitChannels
 from lissom.graph.model import Model
 from lissom.graph.perform import perform
 from lissom.graph.site import sites
 from lissom.methods.protocol import ALREADY, SETTINGS, Context, Need, Plan, Skip
-from lissom.methods.removing import refusal_of
+from lissom.methods.splitting import refusal_to_split, split_units
 from lissom.numerics.splitting import counts, offsets
 
 __all__ = ["Split"]
@@ -80,28 +80,14 @@ class Split:
         if model.already_quantized:
             return _plan([], [Skip(target="model", reason=ALREADY)], "no channel was split")
         found = channels(model, context.shapes_of(model))
-        times: dict[str, dict[int, int]] = {}
-        skips: list[Skip] = []
-        edit = SplitChannels(growths=())
-        for group in found.groups:
-            reason = _refusal(found, group, context)
-            if reason is None:
-                own = self._times(found, group)
-                try:
-                    edit = splitting(found, {**times, group.name: own})
-                except MethodError as error:
-                    reason = str(error)
-                else:
-                    times[group.name] = own
-            if reason is not None:
-                skips.append(Skip(target=group.name, reason=reason))
-        if not times:
-            none = [Skip(target="model", reason="no channels can be split")]
-            return _plan([], skips or none, "no channel was split")
-        added = sum(count - 1 for own in times.values() for count in own.values())
-        apart = self._apart(model, edit, context) if self.bits else ()
-        summary = f"{added} channels added in {len(times)} groups of channels"
-        return _plan([edit, *apart], skips, summary)
+        reasons = {group.name: refusal_to_split(found, group, context) for group in found.groups}
+        refused = {name: reason for name, reason in reasons.items() if reason is not None}
+        chosen = split_units(found, partial(self._times, found), refused)
+        if not chosen.times:
+            return _plan([], chosen.skips, "no channel was split")
+        apart = self._apart(model, chosen.edit, context) if self.bits else ()
+        summary = f"{chosen.added} channels added in {len(chosen.times)} groups of channels"
+        return _plan([chosen.edit, *apart], chosen.skips, summary)
 
     def _times(self, found: Channels, group: ChannelGroup) -> dict[int, int]:
         """How often each unit is to be there."""
@@ -142,33 +128,11 @@ class Split:
 
 def _moved(growth: WeightGrowth, rank: int, size: int) -> Array:
     """What every index along a grown axis is moved by, in steps, broadcast to the weight."""
-    moved, added = np.zeros(size), 0
-    for start, end, copies in growth.copied:
-        wide = end - start
-        begin = start + added
-        moved[begin : begin + wide * copies] = np.repeat(offsets(copies), wide)
-        added += wide * (copies - 1)
+    moved = np.zeros(size)
+    for begin, end, copies in growth.standing:
+        moved[begin:end] = np.repeat(offsets(copies), (end - begin) // copies)
     return moved.reshape([size if axis == growth.axis else 1 for axis in range(rank)])
 
 
 def _plan(edits: Sequence[Edit], skips: Sequence[Skip], summary: str) -> Plan:
     return Plan(method=_ID, edits=tuple(edits), skips=tuple(skips), summary=summary)
-
-
-def _refusal(found: Channels, group: ChannelGroup, context: Context) -> str | None:
-    """Why a group stays as it is; None if it need not."""
-    reason = refusal_of(found, group, context) or obstacle(found, group)
-    if reason:
-        return reason
-    if group.channels > 1:
-        return "its units are several channels each"
-    model = found.walk.model
-    read = [weight for weight, _ in summed(found, group)]
-    for weight in read:
-        if model.weights[weight].dtype != "float32":
-            return f"{weight!r} is {model.weights[weight].dtype}"
-        if not np.all(np.isfinite(model.weight(weight))):
-            return f"its weight {weight!r} is not finite"
-    if not any(np.any(model.weight(weight)) for weight in read):
-        return "all weights that read it are zero"
-    return None
