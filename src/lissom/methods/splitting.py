@@ -47,21 +47,21 @@ def split_units(
         choose: answers how often units of a group are to be there.
         refused: by the group's name, why it stays as it is.
     """
+    skips = [Skip(target=name, reason=reason) for name, reason in refused.items()]
+    wanted = {group.name: choose(group) for group in found.groups if group.name not in refused}
     times: dict[str, Mapping[int, int]] = {}
     edit = SplitChannels(growths=())
-    skips = []
-    for group in found.groups:
-        reason = refused.get(group.name)
-        if reason is None:
-            own = choose(group)
+    try:
+        times, edit = wanted, splitting(found, wanted)
+    except MethodError:
+        times = {}
+        for name, own in wanted.items():  # one by one, to see which is refused
             try:
-                edit = splitting(found, {**times, group.name: own})
+                edit = splitting(found, {**times, name: own})
             except MethodError as error:
-                reason = str(error)
+                skips.append(Skip(target=name, reason=str(error)))
             else:
-                times[group.name] = own
-        if reason is not None:
-            skips.append(Skip(target=group.name, reason=reason))
+                times[name] = own
     if not times and not skips:
         skips.append(Skip(target="model", reason="no channels can be split"))
     return Chosen(times=times, edit=edit, skips=tuple(skips))
