@@ -81,7 +81,8 @@ def equalization(cache: Path) -> list[Row]:
 def clipping(cache: Path) -> list[Row]:
     """8-bit weights with one scale a tensor, on a depthwise network whose Relus end at six.
 
-    What is clipped stops factors; without its bound it passes them, and what was above six counts.
+    Its normalizations start with channels apart by up to 16, which training keeps. What is clipped
+    stops factors; without its bound it passes them, and what was above six counts.
     """
     job = outliers.depthwise(cache, clipped=True)
     opened = step("equalize.cross_layer", relu6="relu")

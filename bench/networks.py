@@ -125,6 +125,18 @@ def depthwise(*, clipped: bool = False) -> nn.Module:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10))
 
 
+def start_apart(model: nn.Module, *, span: float = 16.0, seed: int = 0) -> None:
+    """Let the channels of every normalization start with factors between 1 / span and 1.
+
+    Training leaves them apart, as long training of large networks does.
+    """
+    drawn = torch.Generator().manual_seed(seed)
+    for part in model.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            shares = torch.rand(part.num_features, generator=drawn)
+            part.weight.data = span**-shares
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """How long and how fast a network learns."""
