@@ -15,9 +15,11 @@ _BATCH = 128
 _SHIFT = 2  # pixels of random shift in each direction
 
 
-def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+def _conv(
+    inputs: int, outputs: int, stride: int = 1, relu: type[nn.Module] = nn.ReLU
+) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), relu()
     )
 
 
@@ -94,26 +96,45 @@ def vgg() -> nn.Module:
     return nn.Sequential(*layers, *head)
 
 
-def _separable(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+def _separable(
+    inputs: int, outputs: int, stride: int = 1, relu: type[nn.Module] = nn.ReLU
+) -> nn.Sequential:
     """A depthwise and a pointwise convolution (Howard et al., arXiv:1704.04861, fig. 3)."""
     return nn.Sequential(
         nn.Conv2d(inputs, inputs, 3, stride, 1, groups=inputs, bias=False),
         nn.BatchNorm2d(inputs),
-        nn.ReLU(),
+        relu(),
         nn.Conv2d(inputs, outputs, 1, bias=False),
         nn.BatchNorm2d(outputs),
-        nn.ReLU(),
+        relu(),
     )
 
 
-def depthwise() -> nn.Module:
-    """0.03 M parameters: depthwise separable convolutions of widths 16 to 128."""
-    layers: list[nn.Module] = [_conv(1, 16, 2)]
+def depthwise(*, clipped: bool = False) -> nn.Module:
+    """0.03 M parameters: depthwise separable convolutions of widths 16 to 128.
+
+    Args:
+        clipped: every Relu is clipped at six, as in the networks for telephones.
+    """
+    relu = nn.ReLU6 if clipped else nn.ReLU
+    layers: list[nn.Module] = [_conv(1, 16, 2, relu)]
     inputs = 16
     for outputs, stride in ((32, 1), (64, 2), (64, 1), (128, 2), (128, 1)):
-        layers.append(_separable(inputs, outputs, stride))
+        layers.append(_separable(inputs, outputs, stride, relu))
         inputs = outputs
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10))
+
+
+def start_apart(model: nn.Module, *, span: float = 16.0, seed: int = 0) -> None:
+    """Let the channels of every normalization start with factors between 1 / span and 1.
+
+    Training leaves them apart, as long training of large networks does.
+    """
+    drawn = torch.Generator().manual_seed(seed)
+    for part in model.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            shares = torch.rand(part.num_features, generator=drawn)
+            part.weight.data = span**-shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,11 @@ def job_of(proto, folder):
 
 @pytest.mark.parametrize(
     ("plant", "make"),
-    [(outliers.scaled_apart, tiny.cnn), (outliers.enlarged, tiny.transformer)],
+    [
+        (outliers.scaled_apart, tiny.cnn),
+        (outliers.peaked, tiny.cnn),
+        (outliers.enlarged, tiny.transformer),
+    ],
 )
 def test_the_function_stays(plant, make, tmp_path):
     job, store = job_of(make(), tmp_path), tmp_path / "store"
@@ -42,3 +46,11 @@ def test_some_channels_of_a_normalization_are_larger(tmp_path):
     before, after = (load(path, Store(store)) for path in (job.model, made))
     ratio = after.weight("norm1.weight") / before.weight("norm1.weight")
     assert sorted(np.round(ratio, 3).tolist())[-3:] == [1.0, 50.0, 50.0]
+
+
+def test_some_channels_are_read_with_larger_weights(tmp_path):
+    job, store = job_of(tiny.mlp(), tmp_path), tmp_path / "store"
+    made = outliers.peaked(job, tmp_path / "planted.onnx", store, share=0.1, factor=8.0)
+    before, after = (load(path, Store(store)) for path in (job.model, made))
+    ratio = after.weight("fc1.weight") / before.weight("fc1.weight")
+    assert np.unique(np.round(ratio, 3), return_counts=True)[1].tolist() == [4 * 29, 4 * 3]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lissom.errors import RecipeError
-from lissom.graph.cutting import Resizing, ScaleInput, SetInput, WeightCut
+from lissom.graph.cutting import Resizing, ScaleInput, SetInput, WeightCut, WeightGrowth
 from lissom.graph.edit import (
     BypassNodes,
     Cast,
@@ -16,6 +16,7 @@ from lissom.graph.edit import (
     RemoveChannels,
     ReplaceGraph,
     ReplaceWeight,
+    SplitChannels,
     describe,
     edit_from_json,
     edit_to_json,
@@ -60,6 +61,14 @@ def every_kind(store):
             ),
             resized=(Resizing(value="x", axis=1, size=3),),
         ),
+        SplitChannels(
+            growths=(
+                WeightGrowth(weight="w", axis=0, copied=((0, 1, 2), (3, 5, 3)), shared=True),
+                WeightGrowth(weight="v", axis=1, copied=((0, 1, 2),)),
+            ),
+            rewrites=(SetInput(node="a", input=1, values=(0, 3)),),
+            resized=(Resizing(value="x", axis=1, size=3),),
+        ),
         ReplaceWeight(weight="w", values=store.put_array(w)),
         ReplaceWeight(weight="b", values=store.put_array(w[:, 0]), bias_of="a"),
         InsertScale(value="x", consumers=("a",), scale=store.put_array(w[0])),
@@ -83,6 +92,7 @@ def test_every_edit_has_a_line(store):
         "Cast weight w: float16",
         "ReplaceGraph: fused",
         "RemoveChannels: 1 weights",
+        "SplitChannels: 2 weights",
         "ReplaceWeight w",
         "ReplaceWeight b: bias of a",
         "InsertScale x: by [32]",

@@ -1,6 +1,7 @@
-"""What a removal of channels does, as plain data: where weights are cut, what counts channels anew.
+"""What a removal of channels does, or a split: where weights change, what counts channels anew.
 
-Written by `lissom.graph.channels.removal`, done by `lissom.graph.perform_removal`.
+Plain data, written by `lissom.graph.channels.removal` and `splitting`, done by
+`lissom.graph.perform_removal` and `perform_split`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ __all__ = [
     "SetAttribute",
     "SetInput",
     "WeightCut",
+    "WeightGrowth",
+    "cut_from_json",
+    "growth_from_json",
     "rewrite_from_json",
     "rewrite_to_json",
     "runs_of",
@@ -38,6 +42,38 @@ class WeightCut:
     weight: str
     axis: int
     removed: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightGrowth:
+    """Indices that one axis of a weight has several times.
+
+    Attributes:
+        weight: the initializer.
+        axis: of the stored weight.
+        copied: runs [start, end) of indices, rising, each with how often it will be there; the
+            copies of a run stand behind it.
+        shared: a sum goes along the axis: each copy has its share of what was there.
+    """
+
+    weight: str
+    axis: int
+    copied: tuple[tuple[int, int, int], ...]
+    shared: bool = False
+
+    @property
+    def standing(self) -> tuple[tuple[int, int, int], ...]:
+        """Where each run stands afterwards with its copies, [begin, end), and how many there are.
+
+        >>> WeightGrowth(weight="w", axis=0, copied=((1, 2, 2), (4, 6, 3))).standing
+        ((1, 3, 2), (5, 11, 3))
+        """
+        found, added = [], 0
+        for start, end, times in self.copied:
+            begin = start + added
+            found.append((begin, begin + (end - start) * times, times))
+            added += (end - start) * (times - 1)
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +128,27 @@ def runs_of(indices: Sequence[int]) -> tuple[tuple[int, int], ...]:
     breaks = [number for number, (one, two) in enumerate(pairwise(ordered), 1) if two != one + 1]
     edges = [0, *breaks, len(ordered)]
     return tuple((ordered[a], ordered[b - 1] + 1) for a, b in pairwise(edges))
+
+
+def cut_from_json(value: Mapping[str, Any]) -> WeightCut:
+    """Read a cut of which a list was written.
+
+    Raises:
+        KeyError: the runs are missing.
+        TypeError: a field is missing or too many.
+    """
+    return WeightCut(**{**value, "removed": tuple((start, end) for start, end in value["removed"])})
+
+
+def growth_from_json(value: Mapping[str, Any]) -> WeightGrowth:
+    """Read a growth of which a list was written.
+
+    Raises:
+        KeyError: the runs are missing.
+        TypeError: a field is missing or too many.
+    """
+    copied = tuple((start, end, times) for start, end, times in value["copied"])
+    return WeightGrowth(**{**value, "copied": copied})
 
 
 def rewrite_to_json(rewrite: Rewrite) -> Json:

@@ -17,6 +17,9 @@ from lissom.graph.cutting import (
     Resizing,
     Rewrite,
     WeightCut,
+    WeightGrowth,
+    cut_from_json,
+    growth_from_json,
     rewrite_from_json,
     rewrite_to_json,
 )
@@ -43,6 +46,7 @@ __all__ = [
     "RemoveChannels",
     "ReplaceGraph",
     "ReplaceWeight",
+    "SplitChannels",
     "describe",
     "edit_from_json",
     "edit_to_json",
@@ -168,6 +172,22 @@ class RemoveChannels:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SplitChannels:
+    """Let units of channel groups be there several times; what sums over them shares them out.
+
+    Attributes:
+        growths: what each weight has several times.
+        rewrites: settings that count channels.
+        resized: sizes that the graph states of its values.
+    """
+
+    growths: tuple[WeightGrowth, ...]
+    rewrites: tuple[Rewrite, ...] = ()
+    resized: tuple[Resizing, ...] = ()
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaceWeight:
     """Give a weight other values, or an operator the bias that it lacked.
 
@@ -220,6 +240,7 @@ Edit: TypeAlias = (
     | FuseNodes
     | ReplaceGraph
     | RemoveChannels
+    | SplitChannels
     | ReplaceWeight
     | InsertScale
     | BypassNodes
@@ -245,6 +266,8 @@ def describe(edit: Edit) -> str:
             return f"ReplaceGraph: {reason}"
         case RemoveChannels(cuts=cuts):
             return f"RemoveChannels: {len({cut.weight for cut in cuts})} weights"
+        case SplitChannels(growths=growths):
+            return f"SplitChannels: {len({one.weight for one in growths})} weights"
         case ReplaceWeight(weight=weight, bias_of=node):
             return f"ReplaceWeight {weight}" + ("" if node is None else f": bias of {node}")
         case InsertScale(value=value, scale=scale):
@@ -288,11 +311,9 @@ def edit_to_json(edit: Edit) -> Json:
         case ReplaceGraph():
             fields = {"model": edit.model.to_json(), "reason": edit.reason}
         case RemoveChannels():
-            fields = {
-                "cuts": [asdict(cut) for cut in edit.cuts],
-                "rewrites": [rewrite_to_json(one) for one in edit.rewrites],
-                "resized": [asdict(one) for one in edit.resized],
-            }
+            fields = {"cuts": [asdict(one) for one in edit.cuts], **_counts_to_json(edit)}
+        case SplitChannels():
+            fields = {"growths": [asdict(one) for one in edit.growths], **_counts_to_json(edit)}
         case ReplaceWeight():
             fields = {
                 "weight": edit.weight,
@@ -312,7 +333,9 @@ def edit_to_json(edit: Edit) -> Json:
     return {"edit": type(edit).__name__, **fields}
 
 
-def edit_from_json(value: Mapping[str, Json]) -> Edit:
+def edit_from_json(  # noqa: C901 - one case for each kind of edit
+    value: Mapping[str, Json],
+) -> Edit:
     """Read what `edit_to_json` wrote.
 
     Raises:
@@ -340,7 +363,11 @@ def edit_from_json(value: Mapping[str, Json]) -> Edit:
                 fields["model"] = FileRef.from_json(fields["model"])
                 return ReplaceGraph(**fields)
             case "RemoveChannels":
-                return _removal_from_json(fields)
+                cuts = tuple(cut_from_json(one) for one in fields.pop("cuts"))
+                return RemoveChannels(cuts=cuts, **_counts_from_json(fields))
+            case "SplitChannels":
+                growths = tuple(growth_from_json(one) for one in fields.pop("growths"))
+                return SplitChannels(growths=growths, **_counts_from_json(fields))
             case "ReplaceWeight":
                 fields["values"] = ArrayRef.from_json(fields["values"])
                 return ReplaceWeight(**fields)
@@ -355,13 +382,16 @@ def edit_from_json(value: Mapping[str, Json]) -> Edit:
     raise RecipeError(f"a stored plan holds an edit of unknown kind {kind!r}")
 
 
-def _removal_from_json(fields: Mapping[str, Any]) -> RemoveChannels:
-    cuts = [
-        {**cut, "removed": tuple((start, end) for start, end in cut["removed"])}
-        for cut in fields["cuts"]
-    ]
-    return RemoveChannels(
-        cuts=tuple(WeightCut(**cut) for cut in cuts),
-        rewrites=tuple(rewrite_from_json(one) for one in fields["rewrites"]),
-        resized=tuple(Resizing(**one) for one in fields["resized"]),
-    )
+def _counts_to_json(edit: RemoveChannels | SplitChannels) -> dict[str, Any]:
+    return {
+        "rewrites": [rewrite_to_json(one) for one in edit.rewrites],
+        "resized": [asdict(one) for one in edit.resized],
+    }
+
+
+def _counts_from_json(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **fields,
+        "rewrites": tuple(rewrite_from_json(one) for one in fields["rewrites"]),
+        "resized": tuple(Resizing(**one) for one in fields["resized"]),
+    }

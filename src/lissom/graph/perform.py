@@ -28,6 +28,7 @@ from lissom.graph.edit import (
     RemoveChannels,
     ReplaceGraph,
     ReplaceWeight,
+    SplitChannels,
     describe,
 )
 from lissom.graph.model import Model, Port
@@ -40,6 +41,7 @@ from lissom.graph.perform_fusion import fuse_nodes
 from lissom.graph.perform_matmul import quantize_dynamically, use_matmul_nbits
 from lissom.graph.perform_quantize import encode_weight, least_opset, quantize_activation
 from lissom.graph.perform_removal import insert_scale, remove_channels, replace_weight
+from lissom.graph.perform_split import split_channels
 from lissom.store.store import Store
 
 __all__ = ["perform"]
@@ -112,6 +114,8 @@ def _perform_all(  # noqa: C901 - one case for each kind of edit
                 fuse_nodes(draft, edit)
             case RemoveChannels():
                 remove_channels(draft, edit)
+            case SplitChannels():
+                split_channels(draft, edit)
             case BypassNodes():
                 bypass_nodes(draft, edit)
             case ReplaceWeight():
@@ -142,7 +146,7 @@ def _perform_all(  # noqa: C901 - one case for each kind of edit
 def _stage(edit: Edit) -> int:
     """Structure, then weights, then the values between them; nodes that become others come last."""
     match edit:
-        case ReplaceGraph() | RemoveChannels() | BypassNodes():
+        case ReplaceGraph() | RemoveChannels() | SplitChannels() | BypassNodes():
             return -1
         case FuseNodes() | ReplaceWeight() | InsertScale():
             return 0

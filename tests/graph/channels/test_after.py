@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 from lissom.graph.channels.after import After
 from lissom.graph.channels.removal import removal
 from lissom.graph.channels.settings import SETTINGS
-from lissom.graph.cutting import WeightCut
+from lissom.graph.cutting import WeightCut, WeightGrowth
 from tests.graph.channels.nets import Net
 from tests.graph.channels.small import assert_law, followed, reasons
 
@@ -17,17 +17,38 @@ def test_sizes_and_cuts() -> None:
     net = Net()
     x = net.linear(net.input([2, 3]), 3, 5)
     found = followed(net.done(net.linear(x, 5, 2), 2))
-    after = After(found.walk, set(found.groups[0].roots[1:3]), SETTINGS)
+    after = After(found.walk, dict.fromkeys(found.groups[0].roots[1:3], 0), SETTINGS)
     assert after.size(x) == (2, 3)
     assert after.is_cut(x)
     assert not after.is_cut("x0")
-    assert after.kept(x, 1).tolist() == [True, False, False, True, True]
+    assert after.times(x, 1).tolist() == [1, 0, 0, 1, 1]
+    assert after.stays(x, 0)
+    assert not after.stays(x, 1)
     assert list(after.cuts()) == [
         WeightCut(weight="w0", axis=1, removed=((1, 3),)),
         WeightCut(weight="w1", axis=0, removed=((1, 3),)),
         WeightCut(weight="w2", axis=0, removed=((1, 3),)),
     ]
     assert {(one.value, one.size) for one in after.resized()} >= {(x, 3)}
+
+
+def test_sizes_and_growths() -> None:
+    net = Net()
+    x = net.linear(net.input([2, 3]), 3, 5)
+    found = followed(net.done(net.linear(x, 5, 2), 2))
+    roots = found.groups[0].roots
+    after = After(found.walk, {roots[1]: 2, roots[4]: 3}, SETTINGS)
+    assert after.size(x) == (2, 8)
+    assert [each.tolist() for each in after.laid(x, 1)] == [
+        [0, 1, 1, 2, 3, 4, 4, 4],
+        [0, 0, 1, 0, 0, 0, 1, 2],
+    ]
+    copied = ((1, 2, 2), (4, 5, 3))
+    assert list(after.growths({("w2", 0)})) == [
+        WeightGrowth(weight="w0", axis=1, copied=copied, shared=False),
+        WeightGrowth(weight="w1", axis=0, copied=copied, shared=False),
+        WeightGrowth(weight="w2", axis=0, copied=copied, shared=True),
+    ]
 
 
 def test_a_number_that_is_computed_with_stays_as_it_was(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from lissom.graph.channels.fitting import written
+from lissom.graph.channels.fitting import fitted
 from lissom.graph.channels.groups import Channels
 from lissom.graph.channels.removal import removal
 from lissom.graph.channels.settings import SETTINGS
@@ -95,4 +95,4 @@ def test_a_size_that_nothing_makes_right_is_no_group(tmp_path: Path) -> None:
 
 def test_nothing_gone_is_an_empty_edit(tmp_path: Path) -> None:
     found = found_in(model_of(divided()), feed(2), Store(tmp_path))
-    assert written(found.walk, set(), SETTINGS).rewrites == ()
+    assert fitted(found.walk, {}, SETTINGS)[1] == ()

@@ -85,6 +85,11 @@ def test_factors_stop(what, tmp_path):
     assert "conv0" in found.frozen
 
 
+def test_bounds_that_are_attributes_stop_as_well(tmp_path):
+    proto = between(lambda net, x: net.op("Clip", x, min=0.0, max=0.5), opset=10)
+    assert "conv0" in check_law(proto, tmp_path).frozen
+
+
 @pytest.mark.parametrize("op_type", ["Mul", "Div"])
 def test_a_constant_for_each_channel_parts_factors(op_type, tmp_path):
     found = check_law(

@@ -6,6 +6,7 @@ import pytest
 from lissom.errors import MethodError
 from lissom.methods.equalize.cross_layer import CrossLayer
 from lissom.methods.quantize.static import Static
+from lissom.methods.scope import Scope
 from lissom.store.store import Store
 from tests.graph.channels.nets import NETS
 from tests.graph.channels.small import feed_of
@@ -77,6 +78,58 @@ def test_the_papers_claim_one_scale_for_a_tensor_is_enough_afterwards(tmp_path):
         plan = Static(granularity="tensor").plan(each, lab.context(each, store, feeds))
         lost.append(layers.distance(model, edited(each, plan.edits, store)))
     assert lost[1] < lost[0] / 10
+
+
+def clipped(*, bound=6.0, scale=1.0):
+    """Two convolutions whose channels differ, and a Relu between them that is clipped."""
+    rng = np.random.default_rng(2)
+    spread = np.geomspace(0.05, 1, 8)[:, None, None, None]
+    weights = {
+        "a": scale * rng.standard_normal((8, 3, 1, 1)) * spread,
+        "b": rng.standard_normal((4, 8, 1, 1)) / spread.reshape(1, 8, 1, 1),
+        "low": np.asarray(0.0), "high": np.asarray(bound),
+    }  # fmt: skip
+    nodes = [("Conv", "x a", "first"), ("Clip", "first low high", "c"), ("Conv", "c b", "last")]
+    return layers.model(nodes, weights, ["n", 3, 6, 6])
+
+
+def test_a_clip_at_six_stays_unless_it_is_asked_for(tmp_path):
+    model = clipped()
+    made, plan = equalized(model, Store(tmp_path))
+    assert made is model
+    assert any("clips at a number" in skip.reason for skip in plan.skips)
+
+
+def test_a_bound_that_is_never_reached_is_dropped_for_nothing(tmp_path):
+    model, store = clipped(bound=20.0), Store(tmp_path)
+    feeds = layers.inputs(model)
+    made, plan = equalized(model, store, feeds, relu6="relu")
+    assert made.op_counts == {"Conv": 2, "Relu": 1}
+    assert "1 bounds of Relu dropped" in plan.summary
+    assert layers.distance(model, made) < 1e-10
+    lost = []
+    for each in (model, made):
+        static = Static(granularity="tensor").plan(each, lab.context(each, store, feeds))
+        lost.append(layers.distance(model, edited(each, static.edits, store)))
+    assert lost[1] < lost[0] / 3
+
+
+def test_a_bound_that_is_reached_changes_the_function(tmp_path):
+    model = clipped(scale=10.0)
+    assert layers.distance(model, equalized(model, Store(tmp_path), relu6="relu")[0]) > 0.01
+
+
+@pytest.mark.parametrize("how", [{"exclude": ("c",)}, {"exclude": ("last",)}])
+def test_a_bound_stays_where_nothing_is_gained(how, tmp_path):
+    model = clipped()
+    context = lab.context(model, Store(tmp_path), [feed_of(model)], scope=Scope(**how))
+    assert CrossLayer(relu6="relu").plan(model, context).edits == ()
+
+
+@pytest.mark.parametrize("bound", [0.0, -1.0])
+def test_what_is_no_relu_stays(bound, tmp_path):
+    model = clipped(bound=bound)
+    assert equalized(model, Store(tmp_path), relu6="relu")[0] is model
 
 
 def test_channels_of_zeros_and_what_lies_outside_stay(tmp_path):

@@ -1,8 +1,11 @@
-"""A graph as it will be when channels have left it: sizes, numbers, and what must be rewritten."""
+"""A graph as it will be when channels have left it or are there several times.
+
+Its sizes, its numbers, and what must be rewritten.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -12,8 +15,17 @@ import numpy as np
 from lissom.errors import MethodError
 from lissom.graph.channels.arithmetic import Array, Numbers
 from lissom.graph.channels.elsewhere import Sizes
+from lissom.graph.channels.layout import laid, runs
 from lissom.graph.channels.walk import Walk
-from lissom.graph.cutting import Resizing, ScaleInput, SetAttribute, SetInput, WeightCut, runs_of
+from lissom.graph.cutting import (
+    Resizing,
+    ScaleInput,
+    SetAttribute,
+    SetInput,
+    WeightCut,
+    WeightGrowth,
+    runs_of,
+)
 from lissom.graph.model import NodeInfo
 
 __all__ = ["SIZES_AT", "After", "Asked", "Fit", "Setting"]
@@ -55,7 +67,7 @@ class After:
 
     Args:
         walk: the graph, walked through.
-        gone: the classes of indices that leave.
+        times: how often classes of indices will be there, where that is not once.
         settings: how each operator's settings are rewritten.
         before: the graph as it is for inputs of other sizes; as in the walk unless given.
 
@@ -67,15 +79,19 @@ class After:
     def __init__(
         self,
         walk: Walk,
-        gone: set[int],
+        times: Mapping[int, int],
         settings: Mapping[str, Setting],
         before: Sizes | None = None,
     ) -> None:
         self.walk = walk
-        self.numbers = Numbers(walk.model, self._without)
-        self._gone, self._settings = gone, settings
+        self.numbers = Numbers(walk.model, self._changed_array)
+        self._changed, self._settings = times, settings
         self._before = before or Sizes(shapes=walk.shapes, numbers=walk.numbers)
-        self._leaves = np.isin(walk.ids.all_roots(), np.asarray(sorted(gone), np.int64))
+        self._roots = walk.ids.all_roots()
+        per_class = np.ones(self._roots.size, np.int64)
+        for root, count in times.items():
+            per_class[root] = count
+        self._times = per_class[self._roots]
         self._shapes: dict[str, tuple[int, ...]] = {}
         for name in self._before.shapes:
             try:
@@ -84,8 +100,8 @@ class After:
                 continue  # its size there does not follow from the one here
 
     def at(self, before: Sizes) -> After:
-        """The same removal for inputs of other sizes, from its start."""
-        return After(self.walk, self._gone, self._settings, before)
+        """The same change for inputs of other sizes, from its start."""
+        return After(self.walk, self._changed, self._settings, before)
 
     def with_numbers(self, numbers: Numbers) -> After:
         """The same, with other numbers so far."""
@@ -97,9 +113,29 @@ class After:
         """Where weights are cut."""
         for name in self.walk.model.weights:
             for axis, ids in enumerate(self.walk.axes[name]):
-                if ids is not None and (leaves := self._leaves[ids]).any():
+                if ids is not None and (leaves := self._times[ids] == 0).any():
                     removed = runs_of(np.flatnonzero(leaves).tolist())
                     yield WeightCut(weight=name, axis=axis, removed=removed)
+
+    def growths(self, shared: Collection[tuple[str, int]]) -> Iterator[WeightGrowth]:
+        """Where weights grow.
+
+        Args:
+            shared: axes of weights, along which copies share what was there.
+        """
+        for name in self.walk.model.weights:
+            for axis, ids in enumerate(self.walk.axes[name]):
+                if ids is None or not (self._times[ids] > 1).any():
+                    continue
+                starts, ends = runs(self._roots[ids])
+                counts = self._times[ids][starts]
+                copied = zip(starts.tolist(), ends.tolist(), counts.tolist(), strict=True)
+                yield WeightGrowth(
+                    weight=name,
+                    axis=axis,
+                    copied=tuple(run for run in copied if run[2] > 1),
+                    shared=(name, axis) in shared,
+                )
 
     def changes(self) -> set[tuple[int, int]]:
         """All sizes that change, before and after."""
@@ -153,15 +189,24 @@ class After:
         """Whether a value or weight changes its shape."""
         return self.size(name) != self._shape_before(name)
 
-    def kept(self, name: str, axis: int) -> Array:
-        """Which indices of an axis stay."""
+    def times(self, name: str, axis: int) -> Array:
+        """How often each index of an axis will be there."""
         ids = self.walk.of(name)[axis]
         count = self._shape_before(name)[axis]
         if ids is not None and ids.size != count:
             raise MethodError(
                 f"which indices of {name!r} stay for inputs of other sizes is unknown"
             )
-        return np.ones(count, bool) if ids is None else ~self._leaves[ids]
+        return np.ones(count, np.int64) if ids is None else self._times[ids]
+
+    def stays(self, name: str, axis: int) -> bool:
+        """Whether every index of an axis will be there once."""
+        return bool((self.times(name, axis) == 1).all())
+
+    def laid(self, name: str, axis: int) -> tuple[Array, Array]:
+        """The indices of an axis in their new order, and which copy each one is."""
+        ids, times = self.walk.of(name)[axis], self.times(name, axis)
+        return laid(np.arange(times.size) if ids is None else self._roots[ids], times)
 
     def differs(self, name: str) -> bool:
         """Whether what stays of a value known by number becomes another, or is no longer known."""
@@ -208,13 +253,13 @@ class After:
         return found
 
     def _shape(self, name: str) -> tuple[int, ...]:
-        """What stays of each axis; where open sizes are merged into it, the same share of it."""
+        """What becomes of each axis; where open sizes are merged into it, the same share of it."""
         found = []
         for size, ids in zip(self._shape_before(name), self.walk.of(name), strict=True):
             if ids is None:
                 found.append(size)
                 continue
-            stays, rest = divmod(size * int((~self._leaves[ids]).sum()), ids.size)
+            stays, rest = divmod(size * int(self._times[ids].sum()), ids.size)
             if rest:
                 raise MethodError(f"the shape of {name!r} for inputs of other sizes is unknown")
             found.append(stays)
@@ -247,14 +292,16 @@ class After:
         return found
 
     def _left(self, name: str) -> Array | None:
-        """What a value held, without the indices that leave."""
+        """What a value held, of the indices that will be there."""
         found = self._before.numbers.of(name)
-        return found if found is None or name not in self._shapes else self._without(name, found)
+        return (
+            found if found is None or name not in self._shapes else self._changed_array(name, found)
+        )
 
-    def _without(self, name: str, array: Array) -> Array:
+    def _changed_array(self, name: str, array: Array) -> Array:
         for axis in range(array.ndim):
-            kept = self.kept(name, axis)
-            array = array if kept.all() else np.compress(kept, array, axis)
+            if not self.stays(name, axis):
+                array = np.take(array, self.laid(name, axis)[0], axis)
         return array
 
 

@@ -15,10 +15,9 @@ from lissom.graph.channels.after import SIZES_AT, After, Asked, Fit, Setting
 from lissom.graph.channels.arithmetic import Array
 from lissom.graph.channels.walk import CannotFollow, Walk
 from lissom.graph.cutting import Rewrite, ScaleInput, SetInput
-from lissom.graph.edit import RemoveChannels
 from lissom.graph.model import NodeInfo
 
-__all__ = ["written"]
+__all__ = ["fitted"]
 
 _DIVIDED: Final = frozenset({"Div", "Mul"})
 _NONSENSE: Final = (ArithmeticError, CannotFollow, LookupError, TypeError, ValueError)
@@ -26,18 +25,23 @@ _Constants: TypeAlias = dict[tuple[str, int], int]
 """Another number for an input of a node, by the node and the number of the input."""
 
 
-def written(walk: Walk, gone: set[int], settings: Mapping[str, Setting]) -> RemoveChannels:
-    """The edit that removes classes of indices.
+def fitted(
+    walk: Walk, times: Mapping[int, int], settings: Mapping[str, Setting]
+) -> tuple[After, tuple[Rewrite, ...]]:
+    """The graph when classes of indices have left it or are there several times.
 
     Args:
         walk: the graph, walked through.
-        gone: the classes that leave.
+        times: how often classes will be there, where that is not once.
         settings: how each operator's settings are rewritten.
+
+    Returns:
+        The graph as it will be, and what counts channels in it anew.
 
     Raises:
         MethodError: something that counts channels cannot be rewritten.
     """
-    start = After(walk, gone, settings)
+    start = After(walk, times, settings)
     constants: _Constants = {}
     while True:
         draft = _Draft(start, constants)
@@ -51,11 +55,7 @@ def written(walk: Walk, gone: set[int], settings: Mapping[str, Setting]) -> Remo
         SetInput(node=node, input=number, values=(value,))
         for (node, number), value in constants.items()
     ]
-    return RemoveChannels(
-        cuts=tuple(start.cuts()),
-        rewrites=(*draft.rewrites, *set_anew),
-        resized=tuple(start.resized()),
-    )
+    return start, (*draft.rewrites, *set_anew)
 
 
 class _Draft:

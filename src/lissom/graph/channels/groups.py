@@ -21,7 +21,7 @@ import numpy as np
 
 from lissom.errors import MethodError, ModelError
 from lissom.graph.channels import elementwise, norms, picking, products, recurrent, shapes
-from lissom.graph.channels.fitting import written
+from lissom.graph.channels.fitting import fitted
 from lissom.graph.channels.settings import SETTINGS
 from lissom.graph.channels.walk import Rule, Shapes, Walk
 from lissom.graph.model import Model, WeightInfo
@@ -192,7 +192,7 @@ def _refused(walk: Walk, groups: Sequence[ChannelGroup], beside: set[int]) -> bo
     """
     gone = {group.roots[0] for group in groups}
     try:
-        written(walk, beside | gone, SETTINGS)
+        fitted(walk, dict.fromkeys(beside | gone, 0), SETTINGS)
     except MethodError as error:
         if len(groups) == 1:
             walk.ids.freeze(np.asarray(groups[0].roots, np.int64), str(error))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from lissom.errors import MethodError
-from lissom.graph.channels.fitting import written
+from lissom.graph.channels.fitting import fitted
 from lissom.graph.channels.groups import ChannelGroup, Channels
 from lissom.graph.channels.settings import SETTINGS
 from lissom.graph.edit import RemoveChannels
@@ -28,7 +28,10 @@ def removal(found: Channels, units: Mapping[str, Iterable[int]]) -> RemoveChanne
         group = found.group(name)
         chosen = _checked(group, set(numbers))
         gone.update(group.roots[number] for number in chosen)
-    return written(found.walk, gone, SETTINGS)
+    after, rewrites = fitted(found.walk, dict.fromkeys(gone, 0), SETTINGS)
+    return RemoveChannels(
+        cuts=tuple(after.cuts()), rewrites=rewrites, resized=tuple(after.resized())
+    )
 
 
 def _checked(group: ChannelGroup, chosen: set[int]) -> set[int]:

@@ -1,4 +1,4 @@
-"""What counts channels in an operator's settings, and must say another number after a removal.
+"""What counts channels in an operator's settings, and must say so when there are others.
 
 A constant gets other numbers, a computed one is scaled, so dynamic axes stay dynamic. What follows
 by itself is left alone.
@@ -6,8 +6,6 @@ by itself is left alone.
 
 from collections.abc import Mapping
 from typing import Any, Final
-
-import numpy as np
 
 from lissom.errors import MethodError
 from lissom.graph.channels.after import After, Asked, Setting
@@ -61,7 +59,7 @@ def _filled(after: After, node: NodeInfo) -> list[Asked]:
 def _split(after: After, node: NodeInfo) -> list[Asked]:
     at: Any = node.attributes.get("axis", 0)
     wanted = [after.size(name)[at] for name in node.outputs]
-    if after.kept(node.inputs[0], at).all():
+    if after.stays(node.inputs[0], at):
         return after.restore(node, 1)
     if after.walk.model.opset < 13:
         return [SetAttribute(node=node.name, attribute="split", value=tuple(wanted))]
@@ -89,11 +87,11 @@ def _slice(after: After, node: NodeInfo) -> list[Asked]:
         if (len(starts), len(ends)) != (len(first), len(last)):
             raise MethodError(f"Slice {node.name!r} takes as much as there are channels")
     for cut in cuts:
-        kept = after.kept(node.inputs[0], cut.axis)
-        if kept.all():
+        if after.stays(node.inputs[0], cut.axis):
             continue  # as before, whatever the bounds were computed from
-        now = slice(starts[cut.place], ends[cut.place], cut.step).indices(int(kept.sum()))[:2]
-        begin, stop = _bounds(cut, kept)
+        times = after.times(node.inputs[0], cut.axis)
+        now = slice(starts[cut.place], ends[cut.place], cut.step).indices(int(times.sum()))[:2]
+        begin, stop = _bounds(cut, times)
         same = now == (begin, stop)
         first[cut.place] = starts[cut.place] if same else begin
         last[cut.place] = ends[cut.place] if same else stop
@@ -106,34 +104,35 @@ def _slice(after: After, node: NodeInfo) -> list[Asked]:
     return after.fit(1, first, starts) + after.fit(2, last, ends)
 
 
-def _bounds(cut: Cut, kept: Array) -> tuple[int, int]:
-    """Where a slice starts and ends among the indices that stay."""
-    begin = int(kept[: cut.start].sum())
+def _bounds(cut: Cut, times: Array) -> tuple[int, int]:
+    """Where a slice starts and ends among the indices that will be there."""
+    begin = int(times[: cut.start].sum())
     if cut.step == 1:
-        return begin, max(begin, int(kept[: cut.end].sum()))
+        return begin, max(begin, int(times[: cut.end].sum()))
     # The neighbours in a step leave together, so each step that stays is whole.
     offset = cut.start % cut.step
-    begin = int(kept[: cut.start - offset].sum()) + offset
-    taken = int(kept[cut.start : cut.end : cut.step].sum())
+    begin = int(times[: cut.start - offset].sum()) + offset
+    taken = int(times[cut.start : cut.end : cut.step].sum())
     return begin, begin + max(0, cut.step * (taken - 1) + 1)
 
 
 def _gather(after: After, node: NodeInfo) -> list[Asked]:
     at: Any = node.attributes.get("axis", 0)
-    kept = after.kept(node.inputs[0], at % len(after.walk.shape(node.inputs[0])))
-    if kept.all():
+    at %= len(after.walk.shape(node.inputs[0]))
+    if after.stays(node.inputs[0], at):
         return after.restore(node, 1)
     now = after.now(node.inputs[1])
     if now is None:
         raise MethodError(f"Gather {node.name!r} takes what is computed")
-    places = np.cumsum(kept) - 1
-    rank = len(after.walk.shape(node.inputs[1]))
-    wanted = [int(places[index]) for index in now if kept[index]]
-    return after.fit(1, wanted, now) if rank else [_scalar(node, wanted[0])]
+    places = {each: place for place, each in enumerate(_pairs(after.laid(node.inputs[0], at)))}
+    if not len(after.walk.shape(node.inputs[1])):
+        return [SetInput(node=node.name, input=1, values=(places[now[0], 0],))]
+    taken = _pairs(after.laid(node.outputs[0], at))
+    return after.fit(1, [places[now[index], copy] for index, copy in taken], now)
 
 
-def _scalar(node: NodeInfo, value: int) -> Asked:
-    return SetInput(node=node.name, input=1, values=(value,))
+def _pairs(laid: tuple[Array, Array]) -> list[tuple[int, int]]:
+    return list(zip(laid[0].tolist(), laid[1].tolist(), strict=True))
 
 
 def _pad(after: After, node: NodeInfo) -> list[Asked]:
@@ -145,11 +144,11 @@ def _pad(after: After, node: NodeInfo) -> list[Asked]:
         return []
     wanted = list(pads)
     for axis in range(rank):
-        kept = after.kept(made, axis)
-        if kept.all():
+        if after.stays(made, axis):
             continue  # and a negative pad, which crops, stays as it is
-        wanted[axis] = int(kept[: pads[axis]].sum())
-        wanted[axis + rank] = int(kept[len(kept) - pads[axis + rank] :].sum())
+        times = after.times(made, axis)
+        wanted[axis] = int(times[: pads[axis]].sum())
+        wanted[axis + rank] = int(times[len(times) - pads[axis + rank] :].sum())
     if given is None:
         return after.fit(1, wanted, after.now(node.inputs[1]))
     if wanted == pads:

@@ -30,7 +30,8 @@ def clip(walk: Scaling, node: NodeInfo) -> list[Labels | None]:
     bounds = [None if not name else walk.number(name) for name in (*node.inputs, "", "")[1:3]]
     low, high = bounds
     given = [bool(name) for name in (*node.inputs, "", "")[1:3]]
-    if given[1] or (given[0] and (low is None or np.any(low))) or high is not None:
+    older = {"min", "max"} & set(node.attributes)  # where bounds are no inputs yet
+    if older or given[1] or (given[0] and (low is None or np.any(low))) or high is not None:
         raise CannotFollow("clips at a number other than zero")
     return [walk.of(node.inputs[0])]
 

@@ -4,21 +4,24 @@ Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bi
 ICCV 2019, arXiv:1906.04721, sections 4.1.1 and 4.1.2.
 Differs: not pairs of layers but whatever weights make or read a channel, found by following labels
 (residual sums, chains through depthwise convolutions, attention values), with geometric means where
-there are several; the paper's bias absorption is equalize.absorb.
+there are several; a Relu that is clipped at six stays unless it is asked for (the paper replaces
+it); the paper's bias absorption is equalize.absorb.
 Needs: nothing but the shapes of one run; no samples.
 Cost: O(parameters) for each sweep, some tens of sweeps.
 Choose it when: weights get one scale for a whole tensor, or in networks of depthwise convolutions.
 """
 
-from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, final
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, ClassVar, Literal, final
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from lissom.graph.edit import FuseNodes
 from lissom.graph.model import Model
+from lissom.graph.perform import perform
 from lissom.graph.scaling.groups import Group, Scalable, largest, scalable
 from lissom.methods.protocol import ALREADY, SETTINGS, Context, Need, Plan, Skip
 from lissom.methods.scaling import allowed, no_groups, rescaled
@@ -55,6 +58,15 @@ class CrossLayer:
         ),
     ] = 1e4
 
+    relu6: Annotated[
+        Literal["keep", "relu"],
+        Field(
+            description="A Relu that is clipped from above stops factors (keep), or becomes one "
+            "that is not (relu): what was above the bound then changes what the model computes.",
+            json_schema_extra={"search": ["keep"]},
+        ),
+    ] = "keep"
+
     needs: ClassVar[frozenset[Need]] = frozenset()
 
     def plan(self, model: Model, context: Context) -> Plan:
@@ -65,25 +77,50 @@ class CrossLayer:
         """
         if model.already_quantized:
             return _nothing([Skip(target="model", reason=ALREADY)])
-        found = scalable(model, context.shapes_of(model))
+        opened = list(_opened(model, context)) if self.relu6 == "relu" else []
+        found = scalable(perform(model, opened, context.store), context.shapes_of(model))
         groups, skips = allowed(found, found.groups, context)
         groups = [group for group in groups if _between_matrices(group)]
         if not groups:
             return _nothing(no_groups(skips))
         factors, sweeps = _balanced(found, groups, self.sweeps, self.limit)
         edits = rescaled(found, factors, context.store)
+        nowhere = np.full(1, found.channels)
+        passed = [
+            one for one in opened if np.any(factors[found.values.get(one.output, nowhere)] != 1.0)
+        ]
         count = sum(len(group.channels) for group in groups)
+        summary = f"{count} channels in {len(groups)} groups equalized in {sweeps} sweeps, "
         return Plan(
             method=_ID,
-            edits=tuple(edits),
+            edits=(*passed, *edits),
             skips=tuple(skips),
-            summary=f"{count} channels in {len(groups)} groups equalized in {sweeps} sweeps, "
-            f"{len(edits)} weights changed",
+            summary=summary
+            + (f"{len(passed)} bounds of Relu dropped, " if passed else "")
+            + f"{len(edits)} weights changed",
         )
 
 
 def _nothing(skips: Sequence[Skip]) -> Plan:
     return Plan(method=_ID, edits=(), skips=tuple(skips), summary="no channels were equalized")
+
+
+def _opened(model: Model, context: Context) -> Iterator[FuseNodes]:
+    """A Relu in the place of each one that is clipped from above, as far as the scope allows."""
+    for node in model.nodes:
+        low, high = ([model.weights.get(name) for name in node.inputs] + [None] * 3)[1:3]
+        if node.op_type != "Clip" or node.domain or low is None or high is None:
+            continue
+        positive = bool(np.all(np.asarray(model.weight(node.inputs[2])) > 0))
+        from_zero = not np.any(model.weight(node.inputs[1]))
+        if from_zero and positive and context.scope.refusal(node) is None:
+            yield FuseNodes(
+                nodes=(node.name,),
+                op_type="Relu",
+                domain="",
+                inputs=node.inputs[:1],
+                output=node.outputs[0],
+            )
 
 
 def _between_matrices(group: Group) -> bool:
