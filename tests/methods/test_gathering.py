@@ -48,7 +48,7 @@ def test_what_is_gathered_is_split_into_what_to_fit_and_what_is_held_out(tmp_pat
     calibration = Calibration.from_json(context.calibration.to_json())
     found = gathered(MODEL, wanted, calibration, tmp_path)
     assert set(found) == {"fc0", "fc1"}
-    assert [part.rows for part in found["fc1"]] == [48, 12]
+    assert [part.rows for part in found["fc1"]] == pytest.approx([48, 12])
     site, _ = readings(MODEL)["fc1"]
     for part in found["fc1"]:
         assert part.error(flat(MODEL, site), MODEL.weight("fc1.b")) < 1e-8
@@ -62,9 +62,22 @@ def test_sums_do_not_depend_on_the_buffer(buffer, monkeypatch):
     for number in range(10):
         found.add("one", number, x[number], y[number])
     fitting, held_out = found.found()["one"]
-    assert (fitting.rows, held_out.rows) == (24, 6)
+    assert (fitting.rows, held_out.rows) == pytest.approx((8, 2))  # runs, of three rows each
     np.testing.assert_allclose(held_out.mean, x[[4, 9]].mean((0, 1)))
     np.testing.assert_allclose(fitting.joined(held_out).mean_y, y.mean((0, 1)))
+
+
+def test_a_run_counts_as_much_as_any_other_however_long_it_is():
+    found = Gathering(statistics)
+    found.add("one", 0, np.ones((1, 2)), np.ones((1, 1)))
+    found.add("one", 1, np.zeros((9, 2)), np.zeros((9, 1)))
+    assert found.found()["one"][0].mean.tolist() == pytest.approx([0.5, 0.5])
+
+
+def test_rows_count_by_their_weights():
+    found = Gathering(statistics)
+    found.add("one", 0, np.asarray([[1.0], [5.0]]), np.zeros((2, 1)), np.asarray([3.0, 1.0]))
+    assert found.found()["one"][0].mean.tolist() == pytest.approx([2.0])
 
 
 def test_rows_are_kept_of_operators_whose_matrix_is_too_large(monkeypatch):

@@ -1,5 +1,7 @@
 """What rows give is what their moments give, where both can be held."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -31,7 +33,9 @@ def both(x, y):
 
 def by_hand(bound, numbers):
     x = np.asarray([[1.0], [2.0], [3.0], [4.0]], np.float32)[: len(numbers)]
-    return Rows(most=9, x=x, y=-x, numbers=np.asarray(numbers), bound=bound)
+    return Rows(
+        most=9, x=x, y=-x, numbers=np.asarray(numbers), weights=np.ones(len(x)), bound=bound
+    )
 
 
 def test_two_rows_by_hand():
@@ -188,3 +192,24 @@ def test_a_layer_of_65536_inputs_is_fitted_and_cut():
     left = found.of_columns(stays)
     fitted = fit(left, weight[:, stays])
     assert left.error(fitted.weight, fitted.bias) < 1e-3 * left.variance
+
+
+@given(st.integers(0, 99))
+def test_a_row_of_weight_k_counts_as_k_rows(seed):
+    rng = np.random.default_rng(seed)
+    x, y, often = rng.standard_normal((7, 3)), rng.standard_normal((7, 2)), rng.integers(0, 4, 7)
+    start = rng.standard_normal((2, 3))
+    for empty in (partial(Moments.empty, 3, 2), partial(Rows.empty, 3, 2, most=100)):
+        weighted, repeated = empty(), empty()
+        weighted.add(x, y, often.astype(float))
+        repeated.add(np.repeat(x, often, axis=0), np.repeat(y, often, axis=0))
+        assert weighted.rows == pytest.approx(repeated.rows)
+        for name in ("mean", "second", "mean_y", "variance"):
+            np.testing.assert_allclose(getattr(weighted, name), getattr(repeated, name), atol=1e-6)
+        one, two = (fit(each, start, dampings=(0.1,)) for each in (weighted, repeated))
+        np.testing.assert_allclose(one.weight, two.weight, atol=1e-6)
+        np.testing.assert_allclose(one.bias, two.bias, atol=1e-6)
+        error = weighted.error(one.weight, one.bias)
+        assert error == pytest.approx(repeated.error(one.weight, one.bias), rel=1e-5, abs=1e-9)
+        costs = [eliminate([(each, start, [[0], [1], [2]])]).costs for each in (weighted, repeated)]
+        np.testing.assert_allclose(*costs, rtol=1e-4, atol=1e-9)

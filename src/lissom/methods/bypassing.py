@@ -25,7 +25,7 @@ from lissom.measure.calibration import Calibration, fetched, opened
 from lissom.methods.gathering import HELD_OUT
 from lissom.methods.protocol import Context
 from lissom.methods.reading import readings
-from lissom.methods.repair import fitted
+from lissom.methods.refitting import Task, fitted
 from lissom.methods.stages import stages_of, sums_of
 from lissom.methods.survey import judged_by
 from lissom.store.hashing import Json
@@ -274,7 +274,7 @@ def weigh(
         nodes = followers(reduced, edits, allowed, stages=_STAGES)
         stages = stages_of(reduced, nodes)
         sums = sums_of(model, reduced, nodes, sizes)
-        fits = fitted(model, reduced, stages, sums, fitting, folder)[0]
+        fits = fitted(model, reduced, Task(stages=stages, sums=sums), fitting, folder)[0]
         errors.append(judge.error(perform(reduced, fits, store)))
         cheapest = min(cheapest, (errors[-1] - now) / one["macs"])
         report(f"{number + 1} of {len(tried)} blocks")

@@ -32,7 +32,7 @@ __all__ = ["Coded", "coded"]
 
 _LIMITS = ChildLimits(seconds=3600.0)
 _KIND = "quantize.codes"
-_FORMAT = 1
+_FORMAT = 2
 _PLAIN = Scheme(table="kmeans", bits=8)
 _MATRICES = frozenset({"Conv", "Gemm", "MatMul"})
 
@@ -203,7 +203,7 @@ def _hessians(
     """Covariances where a bias takes the mean, second moments elsewhere."""
     centred = _centred(model, site)
     fitting, held_out, whole = (
-        one.covariance if centred else one.xx / max(one.rows, 1)
+        one.covariance if centred else one.xx / (one.rows or 1.0)
         for one in (*pair, pair[0].joined(pair[1]))
     )
     return whole, (fitting, held_out)
@@ -213,5 +213,5 @@ def _rebiased(model: Model, site: Site, after: Array, seen: Moments, store: Stor
     """The bias with which the mean of what the operator gives stays."""
     if not _centred(model, site):
         return []
-    count = max(seen.rows, 1)
+    count = seen.rows or 1.0
     return [rebiased(model, site, seen.y / count - after @ (seen.x / count), store)]

@@ -19,6 +19,7 @@ from lissom.graph.save import spill
 from lissom.graph.site import Site
 from lissom.measure.calibration import Calibration, fetched, opened
 from lissom.methods.reading import Array, Reading, readings, rows
+from lissom.methods.row_weights import normalized, read_by, row_weights
 from lissom.methods.stages import bias_behind
 from lissom.numerics.dual import statistics_for
 from lissom.numerics.moments import Moments, Statistics
@@ -109,14 +110,25 @@ class Gathering(Generic[_Kind]):
         """
         self._empty = empty
         self._found: dict[str, tuple[_Kind, _Kind]] = {}
-        self._buffers: dict[tuple[str, bool], list[tuple[Array, Array]]] = {}
+        self._buffers: dict[tuple[str, bool], list[tuple[Array, Array, Array]]] = {}
 
-    def add(self, node: str, number: int, x: Array, y: Array) -> None:
-        """Add the rows [rows, inputs] and [rows, outputs] of one operator in one run."""
+    def add(self, node: str, number: int, x: Array, y: Array, weights: Array | None = None) -> None:
+        """Add the rows [rows, inputs] and [rows, outputs] of one operator in one run.
+
+        A run counts as much as any other, however many rows it has: so do its answers.
+
+        Args:
+            node: the operator.
+            number: of the run.
+            x: what it reads.
+            y: what it should give.
+            weights: how much each row counts, [rows]; None: all the same.
+        """
         key = node, is_held_out(number)
         buffer = self._buffers.setdefault(key, [])
-        buffer.append((x, y))
-        count = sum(len(each) for each, _ in buffer)
+        each = np.ones(len(x)) if weights is None else weights
+        buffer.append((x, y, each / max(len(x), 1)))
+        count = sum(len(some) for some, _, _ in buffer)
         if count >= _BUFFER_ROWS or count * x.shape[1] * x.itemsize >= _BUFFER_BYTES:
             self._flush(key)
 
@@ -130,13 +142,13 @@ class Gathering(Generic[_Kind]):
         buffer = self._buffers[key]
         if not buffer:
             return
-        x, y = (np.concatenate(parts) for parts in zip(*buffer, strict=True))
+        x, y, weights = (np.concatenate(parts) for parts in zip(*buffer, strict=True))
         buffer.clear()  # many rows at a time: each call costs
         node, part = key
         if node not in self._found:
             sizes = x.shape[1], y.shape[1]
             self._found[node] = self._empty(*sizes, 0), self._empty(*sizes, 1)
-        self._found[node][part].add(x, y)
+        self._found[node][part].add(x, y, weights)
 
 
 def gathered(
@@ -148,12 +160,13 @@ def gathered(
     together: int = 1,
 ) -> dict[str, Pair]:
     """What rows say of what operators read and give, by node: to fit to, and held out."""
+    behind = normalized(model, wanted)
     values = [value for one in wanted for value in (one.input, one.output)]
     found = Gathering(partial(statistics, together=together))
-    for number, given in runs(model, values, calibration, folder):
+    for number, given in runs(model, [*values, *read_by(behind)], calibration, folder):
         for one in wanted:
             x, y = rows(one, given[one.input], given[one.output], most=ROWS, seed=number)
-            found.add(one.node, number, x, y)
+            found.add(one.node, number, x, y, row_weights(behind, one, given, ROWS, number))
     return found.found()
 
 
@@ -183,7 +196,9 @@ def gathered_now(
     inputs = [one.input for one in wanted] + [past for _, past in sums.values()]
     most = max(1, -(-_MOST_ROWS // max(calibration.count, 1)))
     groups = [Gathering(_moments) for _ in range(max((one.groups for one in wanted), default=0))]
-    both = _both(original, list(targets.values()), now, inputs, calibration, folder)
+    behind = normalized(original, wanted)
+    outputs = [*targets.values(), *read_by(behind)]
+    both = _both(original, outputs, now, inputs, calibration, folder)
     for number, given, read in both:
         for one in wanted:
             value = read[one.input]
@@ -191,9 +206,10 @@ def gathered_now(
             if one.node in sums:
                 past = rows(one, value, read[sums[one.node][1]], most=most, seed=number)[1]
                 y = y - past - shifts[one.node]
+            weights = row_weights(behind, one, {**given, one.input: value}, most, number)
             parts = (np.split(array, one.groups, axis=1) for array in (x, y))
             for group, *own in zip(groups, *parts, strict=False):  # others have more groups
-                group.add(one.node, number, *own)
+                group.add(one.node, number, *own, weights)
     found = [group.found() for group in groups]
     return {one.node: [each[one.node] for each in found[: one.groups]] for one in wanted}
 
@@ -281,9 +297,14 @@ class Spool:
         found = np.fromfile(self._path(node), np.float32, count=count, offset=start)
         return found.reshape(shape)
 
+    def find(self, node: str, number: int) -> Array | None:
+        """What a run gave; None if nothing was added under that name."""
+        return self.read(node, number) if node in self._places else None
+
     def drop(self, node: str) -> None:
-        """Free the disk of what is not read any more."""
-        self._path(node).unlink()
+        """Free the disk of what is not read any more, if there is any."""
+        if node in self._places:
+            self._path(node).unlink()
 
 
 def split(model: Model, stages: Iterable[Sequence[str]]) -> list[list[str]]:

@@ -27,7 +27,7 @@ __all__ = ["scaled"]
 
 _LIMITS = ChildLimits(seconds=3600.0)
 _KIND = "quantize.scaling"
-_FORMAT = 1
+_FORMAT = 2
 
 
 def scaled(
@@ -113,7 +113,7 @@ def scale_all(
             channels = site.shape[site.in_axis]
             square = np.diag(own[0][1].xx).reshape(channels, -1).mean(axis=1)
             factors = input_factors(
-                np.sqrt(square / max(own[0][1].rows, 1)),
+                np.sqrt(square / (own[0][1].rows or 1.0)),
                 [(weight, one.covariance) for weight, one in own],
                 shapes,
                 repeat=own[0][0].shape[1] // channels,

@@ -182,7 +182,7 @@ class _Tally:
 
 def _bias(seen: Moments, weight: Array) -> Array:
     """The bias with which a matrix gives the mean that it should; zero about zero."""
-    return np.asarray((seen.y - weight @ seen.x) / max(seen.rows, 1))
+    return np.asarray((seen.y - weight @ seen.x) / (seen.rows or 1.0))
 
 
 def _about_zero(moments: Moments) -> Moments:

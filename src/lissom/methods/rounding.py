@@ -29,7 +29,7 @@ __all__ = ["Layer", "LayerError", "Rounded", "Rounder", "form_of", "plan_roundin
 
 _LIMITS = ChildLimits(seconds=4 * 3600.0)
 _KIND = "quantize.rounding"
-_FORMAT = 2
+_FORMAT = 3
 _OTHER_BITS = 8  # of weights that no rows are known of
 
 

@@ -38,7 +38,7 @@ _PROBES = (0.25, 0.5, 0.75)
 _JUDGED = 32  # samples that say what leaving costs at the outputs
 _LIMITS = ChildLimits(seconds=3600.0)
 _KIND = "pruning.survey"
-_FORMAT = 6
+_FORMAT = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

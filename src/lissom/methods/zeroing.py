@@ -23,7 +23,7 @@ __all__ = ["Zeroed", "zeroed"]
 
 _LIMITS = ChildLimits(seconds=3600.0)
 _KIND = "pruning.zeros"
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,7 @@ class Rows:
         x: of the inputs, float32, [rows, inputs].
         y: of the outputs, float32, [rows, outputs].
         numbers: the random number of each row, [rows].
+        weights: how often each row counts, [rows].
         bound: rows with numbers from here on have been dropped.
     """
 
@@ -64,6 +65,7 @@ class Rows:
     x: Array
     y: Array
     numbers: Array
+    weights: Array
     bound: float = 1.0
     _random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
 
@@ -75,49 +77,53 @@ class Rows:
             x=np.zeros((0, inputs), np.float32),
             y=np.zeros((0, outputs), np.float32),
             numbers=np.zeros(0),
+            weights=np.zeros(0),
             _random=np.random.default_rng(seed),
         )
 
     @property
-    def rows(self) -> int:
-        """How many are kept."""
-        return len(self.x)
+    def rows(self) -> float:
+        """How many are kept: the sum of their weights."""
+        return float(self.weights.sum())
 
     @property
     def mean(self) -> Array:
         """Of each input."""
-        return np.asarray(self.x.sum(axis=0, dtype=np.float64) / max(self.rows, 1))
+        return np.asarray(self.weights @ self.x / (self.rows or 1.0))
 
     @property
     def second(self) -> Array:
         """The mean square of each input."""
-        total = np.einsum("np,np->p", self.x, self.x, dtype=np.float64)
-        return np.asarray(total / max(self.rows, 1))
+        total = np.einsum("n,np,np->p", self.weights, self.x, self.x, dtype=np.float64)
+        return np.asarray(total / (self.rows or 1.0))
 
     @property
     def mean_y(self) -> Array:
         """Of each output."""
-        return np.asarray(self.y.sum(axis=0, dtype=np.float64) / max(self.rows, 1))
+        return np.asarray(self.weights @ self.y / (self.rows or 1.0))
 
     @property
     def variance(self) -> float:
         """Of the outputs, all together."""
         distance = self.y - self.mean_y
-        return float((distance * distance).sum() / max(self.rows, 1))
+        return float(self.weights @ (distance * distance).sum(axis=1) / (self.rows or 1.0))
 
-    def add(self, x: Array, y: Array) -> None:
-        """Add rows x [rows, inputs] and y [rows, outputs]."""
+    def add(self, x: Array, y: Array, weights: Array | None = None) -> None:
+        """Add rows x [rows, inputs] and y [rows, outputs], each counted so often; None: once."""
+        weights = np.ones(len(x)) if weights is None else weights.astype(np.float64)
         numbers = self._random.random(len(x))
         taken = numbers < self.bound
         self.x = np.concatenate([self.x, x[taken].astype(np.float32)])
         self.y = np.concatenate([self.y, y[taken].astype(np.float32)])
         self.numbers = np.concatenate([self.numbers, numbers[taken]])
-        if self.rows > self.most:
+        self.weights = np.concatenate([self.weights, weights[taken]])
+        if len(self.x) > self.most:
             self._keep_below(float(np.partition(self.numbers, self.most)[self.most]))
 
     def _keep_below(self, bound: float) -> None:
         kept = self.numbers < bound
-        self.x, self.y, self.numbers = self.x[kept], self.y[kept], self.numbers[kept]
+        self.x, self.y = self.x[kept], self.y[kept]
+        self.numbers, self.weights = self.numbers[kept], self.weights[kept]
         self.bound = bound
 
     def joined(self, other: Rows) -> Rows:
@@ -130,6 +136,7 @@ class Rows:
             x=np.concatenate([one.x[own] for one, own in parts]),
             y=np.concatenate([one.y[own] for one, own in parts]),
             numbers=np.concatenate([one.numbers[own] for one, own in parts]),
+            weights=np.concatenate([one.weights[own] for one, own in parts]),
             bound=bound,
         )
 
@@ -140,6 +147,7 @@ class Rows:
             x=self.x[:, columns],
             y=self.y,
             numbers=self.numbers,
+            weights=self.weights,
             bound=self.bound,
         )
 
@@ -148,21 +156,21 @@ class Rows:
         left = self.y - bias
         for part in self._blocks():
             left -= self.x[:, part].astype(np.float64) @ weight[:, part].T
-        return float((left * left).sum() / max(self.rows, 1))
+        return float(self.weights @ (left * left).sum(axis=1) / (self.rows or 1.0))
 
     def solved(self, start: Array, dampings: Sequence[float]) -> Iterator[tuple[Array, Array]]:
         """For each damping the weight and bias, by ridge regression towards a start."""
         from scipy.linalg import cho_factor, cho_solve
 
-        mean, count = self.mean, max(self.rows, 1)
+        mean, count = self.mean, self.rows
         products, scale = self._products(mean)
-        residual = self.y - self.mean_y
+        residual = self._root() * (self.y - self.mean_y)
         for part in self._blocks():
             residual -= self._centred(mean, part) @ start[:, part].T
         for damping in dampings:
             weight = start.astype(np.float64)
-            if self.rows:
-                damped = products + count * damping * scale * np.eye(self.rows)
+            if len(self.x):
+                damped = products + count * damping * scale * np.eye(len(self.x))
                 dual = cho_solve(cho_factor(damped, overwrite_a=True), residual)
                 for part in self._blocks():
                     weight[:, part] += dual.T @ self._centred(mean, part)
@@ -174,9 +182,9 @@ class Rows:
 
         mean = self.mean
         products, scale = self._products(mean)
-        low = np.zeros((self.x.shape[1], self.rows))
-        if self.rows:
-            damped = products + self.rows * damping * scale * np.eye(self.rows)
+        low = np.zeros((self.x.shape[1], len(self.x)))
+        if len(self.x):
+            damped = products + self.rows * damping * scale * np.eye(len(self.x))
             factor = cholesky(damped, lower=True)
             for part in self._blocks():
                 low[part] = solve_triangular(factor, self._centred(mean, part), lower=True).T
@@ -186,16 +194,19 @@ class Rows:
         for start in range(0, self.x.shape[1], _BLOCK):
             yield slice(start, start + _BLOCK)
 
+    def _root(self) -> Array:
+        return np.asarray(np.sqrt(self.weights)[:, None])
+
     def _centred(self, mean: Array, part: slice) -> Array:
-        return self.x[:, part].astype(np.float64) - mean[part]
+        return np.asarray(self._root() * (self.x[:, part].astype(np.float64) - mean[part]))
 
     def _products(self, mean: Array) -> tuple[Array, float]:
         """K [rows, rows], and the inputs' mean variance."""
-        found = np.zeros((self.rows, self.rows))
+        found = np.zeros((len(self.x), len(self.x)))
         for part in self._blocks():
             own = self._centred(mean, part)
             found += own @ own.T
-        scale = float(np.trace(found)) / max(self.rows, 1) / self.x.shape[1] or 1.0
+        scale = float(np.trace(found)) / (self.rows or 1.0) / self.x.shape[1] or 1.0
         return found, scale
 
 

@@ -53,8 +53,8 @@ class Statistics(Protocol):
     """What rows say about an operator that reads x and should give y."""
 
     @property
-    def rows(self) -> int:
-        """How many there are."""
+    def rows(self) -> float:
+        """How many there are: the sum of their weights."""
 
     @property
     def mean(self) -> Array:
@@ -72,8 +72,8 @@ class Statistics(Protocol):
     def variance(self) -> float:
         """Of the outputs, all together."""
 
-    def add(self, x: Array, y: Array) -> None:
-        """Add rows x [rows, inputs] and y [rows, outputs]."""
+    def add(self, x: Array, y: Array, weights: Array | None = None) -> None:
+        """Add rows x [rows, inputs] and y [rows, outputs], each counted so often; None: once."""
 
     def joined(self, other: Self) -> Self:
         """Of the rows of both."""
@@ -96,7 +96,7 @@ class Moments:
     """Sums over rows of what an operator reads and of what it should give.
 
     Attributes:
-        rows: how many.
+        rows: how many; a row counts as often as its weight says, in all sums.
         x: of the inputs, [inputs].
         xx: of their products, [inputs, inputs].
         y: of the outputs, [outputs].
@@ -104,7 +104,7 @@ class Moments:
         yy: of squared outputs, [outputs].
     """
 
-    rows: int
+    rows: float
     x: Array
     xx: Array
     y: Array
@@ -123,13 +123,17 @@ class Moments:
             yy=np.zeros(outputs),
         )
 
-    def add(self, x: Array, y: Array) -> None:
+    def add(self, x: Array, y: Array, weights: Array | None = None) -> None:
         """Add rows x [rows, inputs] and y [rows, outputs]: many at a time, each call costs."""
         x, y = x.astype(np.float64), y.astype(np.float64)
-        self.rows += len(x)
-        self.x += x.sum(axis=0)
+        if weights is not None:  # of second moments, so that plain sums take them once more
+            root = np.sqrt(weights.astype(np.float64))
+            x, y = x * root[:, None], y * root[:, None]
+        count = np.ones(len(x)) if weights is None else root
+        self.rows += float(count @ count)
+        self.x += count @ x
         self.xx += x.T @ x
-        self.y += y.sum(axis=0)
+        self.y += count @ y
         self.yx += y.T @ x
         self.yy += (y * y).sum(axis=0)
 
@@ -158,7 +162,7 @@ class Moments:
     @property
     def covariance(self) -> Array:
         """Of the inputs, [inputs, inputs]."""
-        mean, found = self.mean, self.xx / max(self.rows, 1)
+        mean, found = self.mean, self.xx / (self.rows or 1.0)
         for row, own in zip(found, mean, strict=True):  # one at a time: the matrix may be large
             row -= own * mean
         return np.asarray(found)
@@ -166,27 +170,27 @@ class Moments:
     @property
     def mean(self) -> Array:
         """Of each input."""
-        return np.asarray(self.x / max(self.rows, 1))
+        return np.asarray(self.x / (self.rows or 1.0))
 
     @property
     def second(self) -> Array:
         """The mean square of each input."""
-        return np.asarray(np.diag(self.xx) / max(self.rows, 1))
+        return np.asarray(np.diag(self.xx) / (self.rows or 1.0))
 
     @property
     def mean_y(self) -> Array:
         """Of each output."""
-        return np.asarray(self.y / max(self.rows, 1))
+        return np.asarray(self.y / (self.rows or 1.0))
 
     @property
     def variance(self) -> float:
         """Of the outputs, all together."""
-        count = max(self.rows, 1)
+        count = self.rows or 1.0
         return float((self.yy / count - (self.y / count) ** 2).sum())
 
     def error(self, weight: Array, bias: Array) -> float:
         """The mean squared error of an operator [outputs, inputs], over its outputs together."""
-        count = max(self.rows, 1)
+        count = self.rows or 1.0
         cross = self.yx - np.outer(bias, self.x)
         quadratic = ((weight @ self.xx) * weight).sum() - 2 * (weight * cross).sum()
         constant = (self.yy - 2 * bias * self.y + count * bias * bias).sum()
@@ -196,7 +200,7 @@ class Moments:
         """For each damping the weight and bias, by ridge regression towards a start."""
         from scipy.linalg import cho_factor, cho_solve
 
-        count, covariance = max(self.rows, 1), self.covariance
+        count, covariance = (self.rows or 1.0), self.covariance
         scale = _mean_variance(covariance)
         residual = self.yx / count - np.outer(self.mean_y, self.mean) - start @ covariance
         for damping in dampings:
