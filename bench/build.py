@@ -13,8 +13,8 @@ from bench import fashion, ragged, task, texts, wheels
 
 _HELD_OUT = 1000  # training images that no network of ours has seen
 _CALIBRATION = 300
-_PAIRS, _CALIBRATION_TEXTS = 2000, 300
-_LINES, _CALIBRATION_LINES = 400, 200
+_PAIRS, _CALIBRATION_TEXTS = 2000, 1710
+_LINES, _CALIBRATION_LINES, _MORE_LINES = 400, 200, 800
 _TOKENS = 128
 
 
@@ -125,6 +125,11 @@ def _ocr_rec(folder: Path, cache: Path) -> None:
     writer = lines.Writer(seed=5)
     written = writer.texts(_LINES + _CALIBRATION_LINES)
     columns = [np.ascontiguousarray(writer.picture(t).transpose(2, 0, 1)) for t in written]
+    another = lines.Writer(seed=1000)  # so that the test lines do not depend on how many follow
+    columns += [
+        np.ascontiguousarray(another.picture(text).transpose(2, 0, 1))
+        for text in another.texts(_MORE_LINES)
+    ]
     np.savez_compressed(
         folder / "data.npz",
         input=np.array(model.graph.input[0].name),

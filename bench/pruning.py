@@ -29,7 +29,7 @@ from lissom.measure.environment import current
 from lissom.runtime.target import Target
 
 RESULT = Path(__file__).parent / "results" / "pruning.json"
-SAMPLES = 1000
+SAMPLES = 1710
 LOOK_SECONDS = 0.05
 STATIC = {"ranges": "mse", "asymmetric_channels": 64}
 WIDE = {"ranges": "percentile", "depthwise": "float"}
@@ -39,7 +39,7 @@ PLANS: dict[str, tuple[tuple[float, ...], float, tuple[lissom.Step, ...]]] = {
         lissom.Step(method="quantize.static", parameters=STATIC),)),
     "fmnist_resnet": ((0.2, 0.25, 0.3), 0.25, (
         lissom.Step(method="quantize.static", parameters={"ranges": "mse"}),)),
-    "minilm": ((0.2, 0.3, 0.4), 0.25, (
+    "minilm": ((0.25, 0.35, 0.45), 0.25, (
         lissom.Step(method="optimize.fusion"), lissom.Step(method="quantize.dynamic"))),
     "ocr_rec": ((0.1, 0.15, 0.2), 0.1, (
         lissom.Step(method="optimize.fusion"),

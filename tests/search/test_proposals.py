@@ -67,6 +67,12 @@ def test_transformers_start_with_fusion_then_dynamic() -> None:
     assert [step.method for step in dynamic.steps] == ["optimize.fusion", "quantize.dynamic"]
 
 
+def test_an_lstm_alone_is_worth_dynamic_integers_where_the_runtime_has_them() -> None:
+    for operators, wanted in ((frozenset({"LSTM"}), True), (frozenset[str](), False)):
+        found = proposed(tiny.recurrent(), facts=replace(FACTS, dynamic_operators=operators))
+        assert ("dynamic" in names(found)) is wanted
+
+
 def test_the_goal_orders() -> None:
     assert names(proposed(tiny.mlp(), goal="size"))[0] == "weights-int4-packed"
     assert names(proposed(tiny.transformer(), goal="quality"))[0] == "fused"

@@ -127,9 +127,10 @@ class View:
 
     def no_dynamic(self) -> str:
         """Why dynamic quantization is left out; empty if it is not."""
-        if not self.matrices:
+        treated = self.weighted & {"MatMul", "Gemm", "LSTM"}
+        if not treated:
             return "the model has no matrix product with constant weights"
-        if not set(self.matrices) & self.facts.dynamic_operators:
+        if not treated & self.facts.dynamic_operators:
             return "the runtime has no dynamic integer kernel that is faster than float here"
         return ""
 
