@@ -27,6 +27,7 @@ import numpy.typing as npt
 __all__ = ["Elimination", "Fit", "Inverse", "Moments", "Statistics", "eliminate", "fit"]
 
 Array: TypeAlias = npt.NDArray[Any]
+_CONSTANT = 1e-14  # a variance as a share of the mean square
 
 
 class Inverse(Protocol):
@@ -165,6 +166,10 @@ class Moments:
         mean, found = self.mean, self.xx / (self.rows or 1.0)
         for row, own in zip(found, mean, strict=True):  # one at a time: the matrix may be large
             row -= own * mean
+        # What is constant has no variance; with weights, rounding leaves a little, of any sign.
+        constant = np.diag(found) <= _CONSTANT * self.second
+        found[constant] = 0.0
+        found[:, constant] = 0.0
         return np.asarray(found)
 
     @property
