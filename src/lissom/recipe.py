@@ -247,7 +247,7 @@ def rebuild(recipe: Recipe, model: Model, context: Context) -> tuple[Model, tupl
     """
     recipe.check()
     plans: list[Plan] = []
-    current = model
+    current, reference = model, context.reference
     for number, step in enumerate(recipe.steps, 1):
         scope = Scope(include=step.include, exclude=step.exclude)
         unmatched = scope.unmatched((model, current))
@@ -257,7 +257,10 @@ def rebuild(recipe: Recipe, model: Model, context: Context) -> tuple[Model, tupl
                 f"called {', '.join(map(repr, unmatched))}"
             )
         method = registry.create(step.method, step.parameters)
-        outcome = apply(method, current, replace(context, scope=scope, seed=recipe.seed))
+        given = replace(context, reference=reference, scope=scope, seed=recipe.seed)
+        outcome = apply(method, current, given)
+        if reference is None and outcome.plan.rounds:
+            reference = current
         current = outcome.model
         plans.append(outcome.plan)
     return current, tuple(plans)

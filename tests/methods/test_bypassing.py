@@ -75,7 +75,7 @@ def test_what_a_linear_layer_can_make_good_costs_nothing(store):
 def test_the_same_question_is_computed_once(store, monkeypatch):
     model = branches(0.1, 0.2)
     first = chosen(model, store, most=2, saved=np.inf)
-    monkeypatch.setattr("lissom.methods.bypassing.call", lambda *_, **__: pytest.fail("again"))
+    monkeypatch.setattr("lissom.methods.errand.call", lambda *_, **__: pytest.fail("again"))
     assert chosen(model, store, most=2, saved=np.inf) == first
 
 

@@ -31,7 +31,9 @@ def test_a_range_is_found_for_what_a_layer_reads_and_kept(tmp_path, monkeypatch)
     found = by_output(MODEL, {value: [node]}, starts, calibration, store, bits=8)
     # The start is far too wide for values of a few units.
     assert 0.0 < found[value].high < 25.0
-    monkeypatch.setattr(module, "call", lambda *_, **__: pytest.fail("it was computed twice"))
+    monkeypatch.setattr(
+        "lissom.methods.errand.call", lambda *_, **__: pytest.fail("it was computed twice")
+    )
     assert by_output(MODEL, {value: [node]}, starts, calibration, store, bits=8) == found
 
 

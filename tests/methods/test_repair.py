@@ -130,7 +130,7 @@ def test_what_stands_before_a_removal_is_not_touched(store):
 def test_the_same_repair_is_computed_once_and_goes_through_json(store, monkeypatch):
     model = REDUNDANT["a double"]
     first = without(model, {"fc0": [5]}, store)[2]
-    monkeypatch.setattr("lissom.methods.repair.call", lambda *_, **__: pytest.fail("again"))
+    monkeypatch.setattr("lissom.methods.errand.call", lambda *_, **__: pytest.fail("again"))
     again = without(model, {"fc0": [5]}, store)[2]
     assert again == first
     assert json.dumps(dict(first.errors))

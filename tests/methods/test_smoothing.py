@@ -39,7 +39,7 @@ def test_the_answer_has_every_group_and_is_remembered(tmp_path, monkeypatch):
     for place in (0, 1):
         assert answer.after[place] <= answer.before[place]
         assert (answer.alphas[place] is None) == (answer.after[place] == answer.before[place])
-    monkeypatch.setattr("lissom.methods.smoothing.call", None)
+    monkeypatch.setattr("lissom.methods.errand.call", None)
     again = smoothed(found, shapes, [0, 1], None, calibration, store)
     assert np.array_equal(again.factors, answer.factors)
 

@@ -92,7 +92,7 @@ def test_what_is_seen_does_not_depend_on_how_many_fit_into_memory(store, tmp_pat
 
 def test_the_same_survey_is_done_once(store, monkeypatch):
     first = surveyed(MODEL, store, worth=True)[1]
-    monkeypatch.setattr("lissom.methods.survey.call", lambda *_, **__: pytest.fail("again"))
+    monkeypatch.setattr("lissom.methods.errand.call", lambda *_, **__: pytest.fail("again"))
     again = surveyed(MODEL, store, worth=True)[1]
     np.testing.assert_array_equal(again["fc0"].costs, first["fc0"].costs)
 

@@ -20,8 +20,9 @@ from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.graph.perform import perform
 from lissom.graph.save import save
-from lissom.isolate.child import ChildLimits, call, report
+from lissom.isolate.child import report
 from lissom.measure.calibration import Calibration, fetched, opened
+from lissom.methods.errand import Errand
 from lissom.methods.gathering import HELD_OUT
 from lissom.methods.protocol import Context
 from lissom.methods.reading import readings
@@ -37,8 +38,8 @@ _STAGES = 2  # of them: what reads the block, and what adds to what goes past it
 _WEIGHED = 16  # blocks that are judged; the others change what they are given more than these
 _COMPARED = 16  # samples that say how much a block changes what it is given
 _LOST = 1.0  # an error that the mean of all answers has, too: nothing is left of them
-_LIMITS = ChildLimits(seconds=3600.0)
-_FORMAT = 1
+_COMPARE = Errand(entry="lissom.methods.bypassing:compare", kind="pruning.changes", format=1)
+_WEIGH = Errand(entry="lissom.methods.bypassing:weigh", kind="pruning.blocks", format=1)
 
 Key = tuple[str, ...]
 
@@ -152,21 +153,8 @@ def _changes(
 ) -> dict[Key, float]:
     """How far each block's output is from its input, as a share of the output's variance."""
     pairs: Json = [[one.input, one.output] for one in candidates]
-    inputs: Json = {
-        "format": _FORMAT,
-        "model": model.fingerprint,
-        "calibration": calibration.identity(),
-        "pairs": pairs,
-    }
-
-    def compute() -> Json:
-        with context.store.scratch() as folder:
-            path = (folder / "model.onnx").resolve()
-            save(model, path, metadata={})
-            arguments = {"path": str(path), "pairs": pairs, "calibration": calibration.to_json()}
-            return call("lissom.methods.bypassing:compare", arguments, limits=_LIMITS)
-
-    found = context.store.remember("pruning.changes", inputs, compute)["changes"]
+    settings = {"pairs": pairs}
+    found = _COMPARE.run({"path": model}, calibration, context.store, settings)["changes"]
     return {one.weighted: value for one, value in zip(candidates, found, strict=True)}
 
 
@@ -195,31 +183,17 @@ def _weighed(
         "allowed": fittable(model, context),
         "now": now,
     }
-    inputs: Json = {
-        "format": _FORMAT,
-        "model": model.fingerprint,
-        "calibration": calibration.identity(),
-        **wanted,
-    }
-
-    def compute() -> Json:
-        with context.store.scratch() as folder:
-            path = (folder / "model.onnx").resolve()
-            save(model, path, metadata={})
-            arguments = {
-                "path": str(path),
-                "calibration": calibration.to_json(),
-                "shapes": {name: list(shape) for name, shape in context.shapes_of(model).items()},
-                **wanted,
-            }
-            return call(
-                "lissom.methods.bypassing:weigh",
-                arguments,
-                limits=_LIMITS,
-                on_report=lambda done: context.progress(f"weighed {done}"),
-            )
-
-    errors = context.store.remember("pruning.blocks", inputs, compute)["errors"]
+    found = _WEIGH.run(
+        {"path": model},
+        calibration,
+        context.store,
+        wanted,
+        beside=lambda: {
+            "shapes": {n: list(shape) for n, shape in context.shapes_of(model).items()}
+        },
+        told=lambda done: context.progress(f"weighed {done}"),
+    )
+    errors = found["errors"]
     return {one.weighted: error for one, error in zip(order, errors, strict=False)}
 
 

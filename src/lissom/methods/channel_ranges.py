@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lissom.graph.extract import extract
+from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
-from lissom.graph.save import save
-from lissom.isolate.child import ChildLimits, call
-from lissom.measure.calibration import Calibration, fetched, opened
+from lissom.measure.calibration import Calibration
+from lissom.methods.errand import Errand
+from lissom.methods.gathering import runs
 from lissom.methods.reading import Array
 from lissom.store.hashing import Json
 from lissom.store.refs import ArrayRef
@@ -21,9 +21,7 @@ from lissom.store.store import Store
 
 __all__ = ["ChannelRanges", "channel_ranges"]
 
-_LIMITS = ChildLimits(seconds=3600.0)
-_KIND = "channel.ranges"
-_FORMAT = 1
+_ERRAND = Errand(entry="lissom.methods.channel_ranges:watch_all", kind="channel.ranges", format=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,25 +56,7 @@ def channel_ranges(
         ChildFailed: the runtime crashed or did not come to an end.
         MeasurementError: the runtime refused the model or the samples.
     """
-    inputs: Json = {
-        "format": _FORMAT,
-        "model": model.fingerprint,
-        "calibration": calibration.identity(),
-        "axes": dict(axes),
-    }
-
-    def compute() -> Json:
-        with store.scratch() as folder:
-            path = (folder / "model.onnx").resolve()
-            save(extract(model, list(axes)), path, metadata={})
-            arguments = {
-                "path": str(path),
-                "axes": dict(axes),
-                "calibration": calibration.to_json(),
-            }
-            return call("lissom.methods.channel_ranges:watch_all", arguments, limits=_LIMITS)
-
-    found = store.remember(_KIND, inputs, compute) if axes else {}
+    found = _ERRAND.run({"path": model}, calibration, store, {"axes": dict(axes)}) if axes else {}
     arrays = {value: store.array(ArrayRef.from_json(ref)) for value, ref in found.items()}
     return {
         value: ChannelRanges(low=low, high=high, mean=mean, deviation=deviation)
@@ -92,21 +72,16 @@ def watch_all(
     counts = dict.fromkeys(axes, 0)
     sums: dict[str, Array] = {}
     ends: dict[str, Array] = {}
-    with opened(Path(path), held) as session:
-        for feed in held.feeds():
-            for value, array in fetched(session, feed, list(axes)).items():
-                rows = np.moveaxis(array, axes[value], -1)
-                rows = rows.reshape(-1, rows.shape[-1]).astype(np.float64)
-                counts[value] += len(rows)
-                total = np.stack([rows.sum(axis=0), (rows * rows).sum(axis=0)])
-                sums[value] = sums.get(value, 0.0) + total
-                end = np.stack(
-                    [rows.min(axis=0, initial=np.inf), rows.max(axis=0, initial=-np.inf)]
-                )
-                before = ends.setdefault(value, end)
-                ends[value] = np.stack(
-                    [np.minimum(before[0], end[0]), np.maximum(before[1], end[1])]
-                )
+    for _, given in runs(open_trusted(Path(path)), list(axes), held, Path(path).parent):
+        for value, array in given.items():
+            rows = np.moveaxis(array, axes[value], -1)
+            rows = rows.reshape(-1, rows.shape[-1]).astype(np.float64)
+            counts[value] += len(rows)
+            total = np.stack([rows.sum(axis=0), (rows * rows).sum(axis=0)])
+            sums[value] = sums.get(value, 0.0) + total
+            end = np.stack([rows.min(axis=0, initial=np.inf), rows.max(axis=0, initial=-np.inf)])
+            before = ends.setdefault(value, end)
+            ends[value] = np.stack([np.minimum(before[0], end[0]), np.maximum(before[1], end[1])])
     found = {}
     for value, count in counts.items():
         mean, square = sums[value] / max(count, 1)

@@ -15,10 +15,10 @@ import numpy as np
 from lissom.graph.edit import CodebookEncoding, Edit, EncodeWeight, edit_from_json, edit_to_json
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
-from lissom.graph.save import save
 from lissom.graph.site import Site, sites
-from lissom.isolate.child import ChildLimits, call, report
+from lissom.isolate.child import report
 from lissom.measure.calibration import Calibration
+from lissom.methods.errand import Errand
 from lissom.methods.gathering import gathered
 from lissom.methods.protocol import Context
 from lissom.methods.reading import Array, bias_of, flat, readings, rebiased
@@ -30,9 +30,7 @@ from lissom.store.store import Store
 
 __all__ = ["Coded", "coded"]
 
-_LIMITS = ChildLimits(seconds=3600.0)
-_KIND = "quantize.codes"
-_FORMAT = 2
+_ERRAND = Errand(entry="lissom.methods.coding:code_all", kind="quantize.codes", format=2)
 _PLAIN = Scheme(table="kmeans", bits=8)
 _MATRICES = frozenset({"Conv", "Gemm", "MatMul"})
 
@@ -75,33 +73,18 @@ def coded(
         MeasurementError: the runtime refused the model or the samples.
     """
     calibration, store = context.calibration, context.store
-    inputs: Json = {
-        "format": _FORMAT,
-        "model": model.fingerprint,
-        "calibration": None if calibration is None else calibration.identity(),
+    settings = {
         "weights": {weight: list(nodes) for weight, nodes in weights.items()},
         "scheme": asdict(scheme),
     }
-
-    def compute() -> Json:
-        with store.scratch() as folder:
-            path = (folder / "model.onnx").resolve()
-            save(model, path, metadata={})
-            arguments = {
-                "path": str(path),
-                "store": str(store.root.resolve()),
-                "weights": inputs["weights"],
-                "scheme": inputs["scheme"],
-                "calibration": None if calibration is None else calibration.to_json(),
-            }
-            return call(
-                "lissom.methods.coding:code_all",
-                arguments,
-                limits=_LIMITS,
-                on_report=lambda done: context.progress(f"coded {done} of {len(weights)} weights"),
-            )
-
-    found = store.remember(_KIND, inputs, compute)
+    found = _ERRAND.run(
+        {"path": model},
+        calibration,
+        store,
+        settings,
+        beside=lambda: {"store": str(store.root.resolve())},
+        told=lambda done: context.progress(f"coded {done} of {len(weights)} weights"),
+    )
     return Coded(
         edits=tuple(edit_from_json(one) for one in found["edits"]),
         weights=found["weights"],

@@ -11,9 +11,9 @@ from lissom.graph.edit import Edit, ReplaceWeight, edit_from_json, edit_to_json
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.graph.perform import perform
-from lissom.graph.save import spill
-from lissom.isolate.child import ChildLimits, call, report
+from lissom.isolate.child import report
 from lissom.measure.calibration import Calibration
+from lissom.methods.errand import Errand
 from lissom.methods.folding import divided, folds
 from lissom.methods.gathering import gathered_now, split
 from lissom.methods.protocol import Context
@@ -25,9 +25,7 @@ from lissom.store.hashing import Json
 
 __all__ = ["scaled"]
 
-_LIMITS = ChildLimits(seconds=3600.0)
-_KIND = "quantize.scaling"
-_FORMAT = 2
+_ERRAND = Errand(entry="lissom.methods.input_scaling:scale_all", kind="quantize.scaling", format=2)
 
 
 def scaled(
@@ -47,32 +45,13 @@ def scaled(
         MeasurementError: the runtime refused the model or the samples.
     """
     grid = {"bits": shape.bits, "block_size": shape.block_size, "symmetric": shape.symmetric}
-    inputs: dict[str, Json] = {
-        "format": _FORMAT,
-        "model": model.fingerprint,
-        "nodes": list(nodes),
-        "grid": grid,
-        "calibration": seen.identity(),
-    }
-
-    def compute() -> Json:
-        with context.store.scratch() as folder:
-            path = (folder / "model.onnx").resolve()
-            spill(model, path)
-            arguments = {
-                "path": str(path),
-                "nodes": list(nodes),
-                "grid": grid,
-                "calibration": seen.to_json(),
-            }
-            return call(
-                "lissom.methods.input_scaling:scale_all",
-                arguments,
-                limits=_LIMITS,
-                on_report=lambda done: context.progress(f"scaled {done} values"),
-            )
-
-    found = context.store.remember(_KIND, inputs, compute)
+    found = _ERRAND.run(
+        {"path": model},
+        seen,
+        context.store,
+        {"nodes": list(nodes), "grid": grid},
+        told=lambda done: context.progress(f"scaled {done} values"),
+    )
     return tuple(edit_from_json(one) for one in found["edits"])
 
 

@@ -28,8 +28,9 @@ from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.graph.perform import perform
 from lissom.graph.save import save
-from lissom.isolate.child import ChildLimits, call, report
+from lissom.isolate.child import report
 from lissom.measure.calibration import Calibration, fetched, opened
+from lissom.methods.errand import Errand
 from lissom.methods.protocol import Context
 from lissom.methods.reading import Array
 from lissom.methods.stages import stages_of
@@ -39,9 +40,7 @@ from lissom.store.store import Store
 
 __all__ = ["Holder", "Mended", "holder", "mend", "norm_holder"]
 
-_LIMITS = ChildLimits(seconds=3600.0)
-_KIND = "quantize.means"
-_FORMAT = 1
+_ERRAND = Errand(entry="lissom.methods.means:mend_all", kind="quantize.means", format=1)
 _SAMPLES = 128  # a mean needs few
 _LARGEST = 2.0**31 - 1
 _FACTORS = (0.25, 4.0)  # of a variance, at most: beyond, a channel was hardly ever alive
@@ -182,33 +181,13 @@ def mend(
         ChildFailed: the runtime crashed or did not come to an end.
         MeasurementError: the runtime refused a model or the samples.
     """
-    store = context.store
-    inputs: dict[str, Json] = {
-        "format": _FORMAT,
-        "original": original.fingerprint,
-        "model": model.fingerprint,
-        "calibration": seen.identity(),
-        "holders": [asdict(one) for one in holders],
-    }
-
-    def compute() -> Json:
-        with store.scratch() as folder:
-            paths = [(folder / f"{name}.onnx").resolve() for name in ("original", "model")]
-            for one, path in zip((original, model), paths, strict=True):
-                save(one, path, metadata={})
-            arguments = {
-                "paths": [str(path) for path in paths],
-                "holders": inputs["holders"],
-                "calibration": seen.to_json(),
-            }
-            return call(
-                "lissom.methods.means:mend_all",
-                arguments,
-                limits=_LIMITS,
-                on_report=lambda done: context.progress(f"put back {done} of {len(holders)} means"),
-            )
-
-    found = store.remember(_KIND, inputs, compute)
+    found = _ERRAND.run(
+        {"original": original, "model": model},
+        seen,
+        context.store,
+        {"holders": [asdict(one) for one in holders]},
+        told=lambda done: context.progress(f"put back {done} of {len(holders)} means"),
+    )
     return Mended(
         edits=tuple(edit_from_json(one) for one in found["edits"]), shifts=found["shifts"]
     )
@@ -216,7 +195,8 @@ def mend(
 
 def mend_all(
     *,
-    paths: Sequence[str],
+    original: str,
+    model: str,
     holders: Sequence[Mapping[str, Json]],
     calibration: Mapping[str, Json],
 ) -> Json:
@@ -224,26 +204,26 @@ def mend_all(
     seen = Calibration.from_json(calibration)
     store = seen.samples.store
     known = {one["node"]: Holder(**{**one, "weights": tuple(one["weights"])}) for one in holders}
-    original, model = (open_trusted(Path(path)) for path in paths)
-    folder = Path(paths[0]).parent
+    folder = Path(original).parent
+    source, now = open_trusted(Path(original)), open_trusted(Path(model))
     twins = [replace(one, value=one.twin) for one in known.values()]
-    wanted = _moments(original, twins, seen, folder)
+    wanted = _moments(source, twins, seen, folder)
     edits: list[Edit] = []
     shifts: dict[str, float] = {}
-    for stage in stages_of(model, list(known)):
-        found = _moments(model, [known[node] for node in stage], seen, folder)
+    for stage in stages_of(now, list(known)):
+        found = _moments(now, [known[node] for node in stage], seen, folder)
         own: list[Edit] = []
         for node in stage:
-            (mean, variance), (now, spread) = wanted[node], found[node]
-            if mean.shape != now.shape or not np.all(np.isfinite(now)):
+            (mean, variance), (present, spread) = wanted[node], found[node]
+            if mean.shape != present.shape or not np.all(np.isfinite(present)):
                 continue  # channels left: its means are those of another value
-            shifts[node] = float(np.sqrt(((mean - now) ** 2).mean() / (variance.mean() or 1.0)))
+            shifts[node] = float(np.sqrt(((mean - present) ** 2).mean() / (variance.mean() or 1.0)))
             if known[node].kind == "norm":
                 factors = np.divide(spread, variance, out=np.ones_like(spread), where=variance > 0)
-                own += _statistics(model, known[node], now - mean, factors, store)
+                own += _statistics(now, known[node], present - mean, factors, store)
             else:
-                own += _biases(model, known[node], mean - now, store)
-        model = perform(model, own, store)
+                own += _biases(now, known[node], mean - present, store)
+        now = perform(now, own, store)
         edits += own
         report(len(shifts))
     return {"edits": [edit_to_json(one) for one in edits], "shifts": shifts}

@@ -14,8 +14,9 @@ from lissom.graph.extract import extract
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.graph.save import save
-from lissom.isolate.child import ChildLimits, call, report
+from lissom.isolate.child import report
 from lissom.measure.calibration import Calibration, fetched, opened
+from lissom.methods.errand import Errand
 from lissom.methods.reading import Array, Reading, flat, readings, rows
 from lissom.numerics.ranges import Range, least_output_error
 from lissom.store.hashing import Json
@@ -24,9 +25,7 @@ from lissom.store.store import Store
 __all__ = ["by_output"]
 
 _ROWS = 512  # of each layer, all samples together
-_LIMITS = ChildLimits(seconds=3600.0)
-_KIND = "ranges.output"
-_FORMAT = 1
+_ERRAND = Errand(entry="lissom.methods.output_ranges:judge_all", kind="ranges.output", format=1)
 
 
 def by_output(
@@ -66,27 +65,8 @@ def by_output(
         for value, own in nodes.items()
         if own
     }
-    inputs: Json = {
-        "format": _FORMAT,
-        "model": model.fingerprint,
-        "calibration": calibration.identity(),
-        "wanted": wanted,
-        "bits": bits,
-    }
-
-    def compute() -> Json:
-        with store.scratch() as folder:
-            path = (folder / "model.onnx").resolve()
-            save(model, path, metadata={})
-            arguments = {
-                "path": str(path),
-                "wanted": wanted,
-                "calibration": calibration.to_json(),
-                "bits": bits,
-            }
-            return call("lissom.methods.output_ranges:judge_all", arguments, limits=_LIMITS)
-
-    found = store.remember(_KIND, inputs, compute) if wanted else {}
+    settings = {"wanted": wanted, "bits": bits}
+    found = _ERRAND.run({"path": model}, calibration, store, settings) if wanted else {}
     return {value: Range(low, high) for value, (low, high) in found.items()}
 
 

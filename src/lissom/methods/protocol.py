@@ -16,7 +16,7 @@ from typing import ClassVar, Protocol
 from pydantic import ConfigDict
 
 from lissom.errors import BrokenPromise, MethodError
-from lissom.graph.edit import Edit, edit_to_json
+from lissom.graph.edit import Cast, Edit, EncodeWeight, QuantizeActivation, edit_to_json
 from lissom.graph.model import Model
 from lissom.measure.calibration import Calibration
 from lissom.measure.evidence import Evidence, Need
@@ -93,6 +93,11 @@ class Plan:
     summary: str
 
     @property
+    def rounds(self) -> bool:
+        """Whether weights or activations are held in fewer bits from here on."""
+        return any(isinstance(one, EncodeWeight | QuantizeActivation | Cast) for one in self.edits)
+
+    @property
     def edit_counts(self) -> dict[str, int]:
         """How many edits of each kind, by the kind's name."""
         return dict(sorted(Counter(type(edit).__name__ for edit in self.edits).items()))
@@ -118,6 +123,8 @@ class Context:
 
     Attributes:
         original: the user's model: the teacher.
+        reference: the model as it was before the first step that rounded anything, whose channels
+            mean what those of a rounded one do; None: the original.
         store: where arrays and files of a plan are kept.
         facts: what the runtime does well on this machine.
         target: the runtime and how it will run the model.
@@ -135,6 +142,7 @@ class Context:
     store: Store
     facts: Facts
     target: Target
+    reference: Model | None = None
     observe: Observe | None = None
     calibration: Calibration | None = None
     shapes: Shapes | None = None

@@ -25,9 +25,8 @@ from lissom.graph.edit import Edit, RemoveChannels, ReplaceWeight
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.graph.perform import perform
-from lissom.graph.save import spill
-from lissom.isolate.child import ChildLimits, call
 from lissom.measure.calibration import Calibration
+from lissom.methods.errand import Errand
 from lissom.methods.gathering import split
 from lissom.methods.protocol import Context
 from lissom.methods.reading import readings
@@ -41,9 +40,7 @@ from lissom.store.refs import ArrayRef
 
 __all__ = ["Repair", "refit", "repair"]
 
-_LIMITS = ChildLimits(seconds=3600.0)
-_KIND = "pruning.repair"
-_FORMAT = 10
+_ERRAND = Errand(entry="lissom.methods.repair:repair_all", kind="pruning.repair", format=10)
 _NEAR = 0.25
 """Means are held if that leaves an error at most so much larger: the smaller change is taken."""
 
@@ -118,7 +115,6 @@ def refit(
         ChildFailed: the runtime crashed or did not come to an end.
         MeasurementError: the runtime refused a model or the samples.
     """
-    store = context.store
     stages = split(reduced, stages_of(reduced, [*nodes, *adjusted]))
     known = readings(original)
     steady = list(normalized(original, [known[node][1] for node in nodes]))
@@ -128,48 +124,17 @@ def refit(
         "sums": sums_of(original, reduced, nodes, context.shapes_of(original)),
         "adjusted": {node: own and list(own) for node, own in adjusted.items()},
     }
-    inputs: Json = {
-        "format": _FORMAT,
-        "original": original.fingerprint,
-        "reduced": reduced.fingerprint,
-        "nodes": list(nodes),
-        "calibration": calibration.identity(),
-    }
-
-    def compute() -> Json:
-        return _in_child(original, reduced, task, steady, calibration, context)
-
-    found = store.remember(_KIND, inputs, compute) if stages else {"fits": []}
-    return Repair(edits=_edits(found["fits"]), errors=found.get("errors", {}))
-
-
-def _in_child(
-    original: Model,
-    reduced: Model,
-    task: Json,
-    steady: Sequence[str],
-    calibration: Calibration,
-    context: Context,
-) -> Json:
-    """What `repair_all` answers."""
-    with context.store.scratch() as folder:
-        paths = [(folder / f"{name}.onnx").resolve() for name in ("original", "reduced")]
-        for model, path in zip((original, reduced), paths, strict=True):
-            spill(model, path)
-        arguments = {
-            "original": str(paths[0]),
-            "reduced": str(paths[1]),
-            "task": task,
-            "steady": steady,
-            "calibration": calibration.to_json(),
-        }
-        total = sum(map(len, task["stages"])) * (2 if steady else 1)
-        return call(
-            "lissom.methods.repair:repair_all",
-            arguments,
-            limits=_LIMITS,
-            on_report=lambda done: context.progress(f"repaired {done} of {total} layers"),
+    total = sum(map(len, stages)) * (2 if steady else 1)
+    found: Json = {"fits": []}
+    if stages:
+        found = _ERRAND.run(
+            {"original": original, "reduced": reduced},
+            calibration,
+            context.store,
+            {"task": task, "steady": steady},
+            told=lambda done: context.progress(f"repaired {done} of {total} layers"),
         )
+    return Repair(edits=_edits(found["fits"]), errors=found.get("errors", {}))
 
 
 def _edits(fits: Sequence[Mapping[str, Json]]) -> tuple[ReplaceWeight, ...]:

@@ -13,10 +13,9 @@ from typing import Protocol
 from lissom.errors import MethodError
 from lissom.graph.edit import Edit, EncodeWeight, edit_from_json
 from lissom.graph.model import Model
-from lissom.graph.save import spill
 from lissom.graph.site import Site, sites
-from lissom.isolate.child import ChildLimits, call
 from lissom.methods.encoding import merged
+from lissom.methods.errand import Errand
 from lissom.methods.protocol import ALREADY, NO_WEIGHTS, Context, Method, Need, Plan, Skip
 from lissom.methods.reading import Array, readings
 from lissom.methods.registry import id_of, values_of
@@ -27,9 +26,12 @@ from lissom.store.hashing import Json
 
 __all__ = ["Layer", "LayerError", "Rounded", "Rounder", "form_of", "plan_rounding", "rounded"]
 
-_LIMITS = ChildLimits(seconds=4 * 3600.0)
-_KIND = "quantize.rounding"
-_FORMAT = 3
+_ERRAND = Errand(
+    entry="lissom.methods.reconstruction:round_all",
+    kind="quantize.rounding",
+    format=3,
+    seconds=4 * 3600.0,
+)
 _OTHER_BITS = 8  # of weights that no rows are known of
 
 
@@ -188,39 +190,21 @@ def rounded(method: Rounder, model: Model, packed: Mapping[str, bool], context: 
     """
     store = context.store
     calibration = context.calibration if Need.ROWS in method.needs else None
-    sums: dict[str, list[str]] = {}
-    if method.reconstruction == "block":
-        sums = sums_of(model, model, list(packed), context.shapes_of(model))
-    inputs: dict[str, Json] = {
-        "format": _FORMAT,
-        "model": model.fingerprint,
-        "calibration": None if calibration is None else calibration.identity(),
-        "packed": dict(packed),
-        "method": id_of(method),
-        "settings": values_of(method),
-    }
 
-    def compute() -> Json:
-        with store.scratch() as folder:
-            path = (folder / "model.onnx").resolve()
-            spill(model, path)
-            arguments = {
-                "path": str(path),
-                "packed": dict(packed),
-                "method": id_of(method),
-                "settings": values_of(method),
-                "calibration": None if calibration is None else calibration.to_json(),
-                "sums": last_of_sums(sums),
-                "store": str(store.root),
-            }
-            return call(
-                "lissom.methods.reconstruction:round_all",
-                arguments,
-                limits=_LIMITS,
-                on_report=lambda done: context.progress(f"rounded {done} of {len(packed)} layers"),
-            )
+    def beside() -> dict[str, Json]:
+        sums: dict[str, list[str]] = {}
+        if method.reconstruction == "block":
+            sums = sums_of(model, model, list(packed), context.shapes_of(model))
+        return {"sums": last_of_sums(sums), "store": str(store.root)}
 
-    found = store.remember(_KIND, inputs, compute)
+    found = _ERRAND.run(
+        {"path": model},
+        calibration,
+        store,
+        {"packed": dict(packed), "method": id_of(method), "settings": values_of(method)},
+        beside=beside,
+        told=lambda done: context.progress(f"rounded {done} of {len(packed)} layers"),
+    )
     return Rounded(
         edits=tuple(edit_from_json(one) for one in found["edits"]),
         errors={node: LayerError(**one) for node, one in found["errors"].items()},

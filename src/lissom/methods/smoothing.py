@@ -21,8 +21,9 @@ from lissom.graph.save import save
 from lissom.graph.scaling.groups import Group, Scalable, largest, scalable
 from lissom.graph.scaling.labels import Use
 from lissom.graph.site import Site
-from lissom.isolate.child import ChildLimits, call, report
+from lissom.isolate.child import report
 from lissom.measure.calibration import Calibration, fetched, opened
+from lissom.methods.errand import Errand
 from lissom.methods.reading import Reading, flat, readings, rows
 from lissom.numerics.equalization import migrate, output_error
 from lissom.store.hashing import Json
@@ -35,9 +36,7 @@ GRID = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Shares that are tried where none is given."""
 
 _ROWS = 512
-_LIMITS = ChildLimits(seconds=3600.0)
-_KIND = "equalize.smoothing"
-_FORMAT = 1
+_ERRAND = Errand(entry="lissom.methods.smoothing:smooth_all", kind="equalize.smoothing", format=1)
 Array = npt.NDArray[Any]
 
 
@@ -91,28 +90,13 @@ def smoothed(
         ChildFailed: the runtime crashed or did not come to an end.
         MeasurementError: the runtime refused the model or the samples.
     """
-    inputs: Json = {
-        "format": _FORMAT,
-        "model": found.model.fingerprint,
-        "calibration": calibration.identity(),
-        "groups": list(groups),
-        "alpha": alpha,
-    }
-
-    def compute() -> Json:
-        with store.scratch() as folder:
-            path = (folder / "model.onnx").resolve()
-            save(found.model, path, metadata={})
-            arguments = {
-                "path": str(path),
-                "shapes": {name: list(shape) for name, shape in shapes.items()},
-                "groups": list(groups),
-                "alpha": alpha,
-                "calibration": calibration.to_json(),
-            }
-            return call("lissom.methods.smoothing:smooth_all", arguments, limits=_LIMITS)
-
-    answer = store.remember(_KIND, inputs, compute)
+    answer = _ERRAND.run(
+        {"path": found.model},
+        calibration,
+        store,
+        {"groups": list(groups), "alpha": alpha},
+        beside=lambda: {"shapes": {name: list(shape) for name, shape in shapes.items()}},
+    )
     said = {int(place): each for place, each in answer["groups"].items()}
     return Smoothed(
         factors=store.array(ArrayRef.from_json(answer["factors"])),

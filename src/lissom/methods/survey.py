@@ -14,10 +14,10 @@ from lissom.graph.edit import ReplaceWeight
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.graph.perform import perform
-from lissom.graph.save import spill
-from lissom.isolate.child import ChildLimits, call, report
+from lissom.isolate.child import report
 from lissom.measure.calibration import Calibration
 from lissom.measure.output_error import Outputs
+from lissom.methods.errand import Errand
 from lissom.methods.gathering import HELD_OUT, Pair, batches, gathered
 from lissom.methods.reading import (
     Array,
@@ -36,9 +36,7 @@ _STEPS = 64
 _DAMPINGS = (1e-2, 1e-1, 1.0)
 _PROBES = (0.25, 0.5, 0.75)
 _JUDGED = 32  # samples that say what leaving costs at the outputs
-_LIMITS = ChildLimits(seconds=3600.0)
-_KIND = "pruning.survey"
-_FORMAT = 8
+_ERRAND = Errand(entry="lissom.methods.survey:look", kind="pruning.survey", format=8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -96,36 +94,16 @@ def survey(
         ChildFailed: the runtime crashed or did not come to an end.
         MeasurementError: the runtime refused the model or the samples.
     """
-    inputs: Json = {
-        "format": _FORMAT,
-        "model": model.fingerprint,
-        "calibration": calibration.identity(),
-        "groups": [group.name for group in groups],
-        "worth": worth,
+    known = readings(model)
+    read = {group.name: readers_of(group, known) for group in groups}
+    systems = {
+        name: [[site.node, [each.tolist() for each in columns]] for site, _, columns in own]
+        for name, own in read.items()
     }
-
-    def compute() -> Json:
-        known = readings(model)
-        systems = {
-            group.name: [
-                [site.node, [each.tolist() for each in columns]]
-                for site, _, columns in readers_of(group, known)
-            ]
-            for group in groups
-        }
-        nodes = [site.node for group in groups for site, _, _ in readers_of(group, known)]
-        with store.scratch() as folder:
-            path = (folder / "model.onnx").resolve()
-            spill(model, path)
-            arguments = {
-                "path": str(path),
-                "calibration": calibration.to_json(),
-                "wanted": list(dict.fromkeys(nodes)),
-                "systems": systems if worth else {},
-            }
-            return call("lissom.methods.survey:look", arguments, limits=_LIMITS)
-
-    return _read(store.arrays(store.remember(_KIND, inputs, compute)["arrays"]))
+    nodes = [site.node for own in read.values() for site, _, _ in own]
+    settings = {"wanted": list(dict.fromkeys(nodes)), "systems": systems if worth else {}}
+    found = _ERRAND.run({"path": model}, calibration, store, settings)
+    return _read(store.arrays(found["arrays"]))
 
 
 def _read(arrays: Mapping[str, Array]) -> tuple[dict[str, Seen], dict[str, Worth]]:

@@ -9,9 +9,9 @@ import numpy as np
 from lissom.graph.edit import Edit, ReplaceWeight
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
-from lissom.graph.save import spill
-from lissom.isolate.child import ChildLimits, call, report
+from lissom.isolate.child import report
 from lissom.measure.calibration import Calibration
+from lissom.methods.errand import Errand
 from lissom.methods.gathering import Pair, gathered, split
 from lissom.methods.reading import Array, flat, readings, replaced
 from lissom.numerics.sparsity import sparsify
@@ -21,9 +21,7 @@ from lissom.store.store import Store
 
 __all__ = ["Zeroed", "zeroed"]
 
-_LIMITS = ChildLimits(seconds=3600.0)
-_KIND = "pruning.zeros"
-_FORMAT = 3
+_ERRAND = Errand(entry="lissom.methods.zeroing:zero_all", kind="pruning.zeros", format=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,27 +66,8 @@ def zeroed(
         ChildFailed: the runtime crashed or did not come to an end.
         MeasurementError: the runtime refused the model or the samples.
     """
-    inputs: Json = {
-        "format": _FORMAT,
-        "model": model.fingerprint,
-        "calibration": calibration.identity(),
-        "nodes": list(nodes),
-        "settings": dict(settings),
-    }
-
-    def compute() -> Json:
-        with store.scratch() as folder:
-            path = (folder / "model.onnx").resolve()
-            spill(model, path)
-            arguments = {
-                "path": str(path),
-                "nodes": list(nodes),
-                "settings": dict(settings),
-                "calibration": calibration.to_json(),
-            }
-            return call("lissom.methods.zeroing:zero_all", arguments, limits=_LIMITS)
-
-    found = store.remember(_KIND, inputs, compute)
+    settings = {"nodes": list(nodes), "settings": dict(settings)}
+    found = _ERRAND.run({"path": model}, calibration, store, settings)
     edits = tuple(
         ReplaceWeight(
             weight=one["weight"], values=ArrayRef.from_json(one["values"]), bias_of=one["bias_of"]

@@ -10,10 +10,13 @@ from lissom.graph.perform import perform
 from lissom.methods.quantize.bias_correction import BiasCorrection
 from lissom.methods.quantize.static import Static
 from lissom.methods.quantize.weight_only import WeightOnly
+from lissom.recipe import Recipe, Step, rebuild
 from lissom.store.store import Store
 from tests import tiny
 from tests.graph.edited import edited, model_of, run
 from tests.methods import lab, layers
+
+ID = "quantize.bias_correction"
 
 
 def shift(one, other, feeds):
@@ -45,6 +48,34 @@ def test_a_convolutional_network_loads_and_answers(tmp_path) -> None:
     made = perform(model, Static().plan(model, context).edits, context.store)
     after = edited(made, BiasCorrection().plan(made, context).edits, context.store)
     assert shift(model, after, feeds) <= shift(model, made, feeds)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        Step(method="equalize.cross_layer"),
+        Step(method="prune.magnitude", parameters={"ratio": 0.25, "grid": 1}),
+    ],
+    ids=lambda step: step.method,
+)
+def test_channels_that_a_step_scaled_or_removed_are_held_to_what_they_were_before_rounding(
+    before, tmp_path
+) -> None:
+    """A channel that was equalized has another mean than the original's, and rightly so."""
+    rng = np.random.default_rng(0)
+    first, second = rng.standard_normal((12, 8)), rng.standard_normal((6, 12))
+    first *= 10.0 ** rng.uniform(-1, 1, (12, 1))
+    model = layers.chain((first, rng.standard_normal(12)), (second, rng.standard_normal(6)))
+    context = layers.context(model, Store(tmp_path))
+    rounds = Step(method="quantize.weight_only", parameters={"bits": 4})
+    found = []
+    for steps in ((before,), (before, rounds), (before, rounds, Step(method=ID))):
+        made, plans = rebuild(Recipe(name="mine", steps=steps), model, context)
+        found.append(made)
+    assert plans[-1].summary.startswith("2 layers")
+    floating, rounded, mended = found
+    feeds = layers.inputs(model)
+    assert shift(floating, mended, feeds) < 0.25 * shift(floating, rounded, feeds)
 
 
 def test_nothing_to_do(tmp_path) -> None:

@@ -43,8 +43,8 @@ class BiasCorrection:
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ROWS})
 
     def plan(self, model: Model, context: Context) -> Plan:
-        """Compare the means of what layers give with the original's, and set biases."""
-        original = context.original
+        """Compare the means of what layers give with those before rounding, and set biases."""
+        original = context.reference or context.original
         if original.already_quantized:
             return _nothing(Skip(target="model", reason=ALREADY))
         if context.calibration is None:
