@@ -33,17 +33,18 @@ SAMPLES = 1710
 LOOK_SECONDS = 0.05
 STATIC = {"ranges": "mse", "asymmetric_channels": 64}
 WIDE = {"ranges": "percentile", "depthwise": "float"}
+AGAIN = lissom.Step(method="quantize.bias_correction")
 # Ratios of the curve, the ratio at which removal and repair are told apart, and the int8 step.
 PLANS: dict[str, tuple[tuple[float, ...], float, tuple[lissom.Step, ...]]] = {
     "fmnist_vgg": ((0.5, 0.65, 0.7), 0.25, (
-        lissom.Step(method="quantize.static", parameters=STATIC),)),
+        lissom.Step(method="quantize.static", parameters=STATIC), AGAIN)),
     "fmnist_resnet": ((0.2, 0.25, 0.3), 0.25, (
-        lissom.Step(method="quantize.static", parameters={"ranges": "mse"}),)),
+        lissom.Step(method="quantize.static", parameters={"ranges": "mse"}), AGAIN)),
     "minilm": ((0.25, 0.35, 0.45), 0.25, (
-        lissom.Step(method="optimize.fusion"), lissom.Step(method="quantize.dynamic"))),
+        lissom.Step(method="optimize.fusion"), lissom.Step(method="quantize.dynamic"), AGAIN)),
     "ocr_rec": ((0.1, 0.15, 0.2), 0.1, (
         lissom.Step(method="optimize.fusion"),
-        lissom.Step(method="quantize.static", parameters=WIDE))),
+        lissom.Step(method="quantize.static", parameters=WIDE), AGAIN)),
 }  # fmt: skip
 
 ARITHMETIC = frozenset({"minilm"})

@@ -1,9 +1,12 @@
 """What ways of splitting channels share: which groups can be split, and the edit that does it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
+from typing import Annotated, TypeAlias
 
 import numpy as np
+from pydantic import Field
 
 from lissom.errors import MethodError
 from lissom.graph.channels.groups import ChannelGroup, Channels
@@ -11,8 +14,19 @@ from lissom.graph.channels.splitting import obstacle, splitting, summed
 from lissom.graph.edit import SplitChannels
 from lissom.methods.protocol import Context, Skip
 from lissom.methods.removing import refusal_of
+from lissom.numerics.splitting import counts
 
-__all__ = ["Chosen", "refusal_to_split", "split_units"]
+__all__ = ["Added", "Chosen", "refusal_to_split", "split_units", "times_by_peaks"]
+
+Added: TypeAlias = Annotated[
+    float,
+    Field(
+        gt=0.0,
+        le=1.0,
+        description="Share of each group's channels that is added; one channel at least.",
+        json_schema_extra={"search": [0.02, 0.05]},
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +79,20 @@ def split_units(
     if not times and not skips:
         skips.append(Skip(target="model", reason="no channels can be split"))
     return Chosen(times=times, edit=edit, skips=tuple(skips))
+
+
+def times_by_peaks(
+    group: ChannelGroup, peaks: Sequence[Sequence[float]], ratio: float
+) -> dict[int, int]:
+    """How often units are to be there, of those that are to be there several times.
+
+    Args:
+        group: whose units they are.
+        peaks: by reader, the size of each unit's largest element, [units].
+        ratio: the share of units that is added.
+    """
+    found = counts(np.asarray(peaks), ceil(ratio * group.units))
+    return {unit: count for unit, count in enumerate(found.tolist()) if count > 1}
 
 
 def refusal_to_split(found: Channels, group: ChannelGroup, context: Context) -> str | None:

@@ -343,8 +343,8 @@ def narrower(view: View, goal: Goal) -> Iterator[Draft]:
         for name, words, none, step in after:
             yield Draft(
                 name=f"pruned-{percent}-{name}",
-                title=f"{percent}% of the {what} removed, then {words}",
-                steps=(prune, *fused_before(view), step),
+                title=f"{percent}% of the {what} removed, then {words}, means put back",
+                steps=(prune, *fused_before(view), step, ("quantize.bias_correction", {}, ())),
                 refusal=refusal or none,
                 rank={"speed": 31 + 2 * place, "size": 15, "memory": 15, "quality": 41},
             )

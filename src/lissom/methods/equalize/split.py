@@ -13,7 +13,6 @@ bits, and equalize.cross_layer is stopped by what stands between (GELU, a Clip a
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from math import ceil
 from typing import Annotated, Any, ClassVar, Literal, final
 
 import numpy as np
@@ -29,8 +28,8 @@ from lissom.graph.model import Model
 from lissom.graph.perform import perform
 from lissom.graph.site import sites
 from lissom.methods.protocol import ALREADY, SETTINGS, Context, Need, Plan, Skip
-from lissom.methods.splitting import refusal_to_split, split_units
-from lissom.numerics.splitting import counts, offsets
+from lissom.methods.splitting import Added, refusal_to_split, split_units, times_by_peaks
+from lissom.numerics.splitting import offsets
 
 __all__ = ["Split"]
 
@@ -44,15 +43,7 @@ Array = npt.NDArray[Any]
 class Split:
     """Outlier channel splitting; see the module."""
 
-    ratio: Annotated[
-        float,
-        Field(
-            gt=0.0,
-            le=1.0,
-            description="Share of each group's channels that is added; one channel at least.",
-            json_schema_extra={"search": [0.02, 0.05]},
-        ),
-    ] = 0.02
+    ratio: Added = 0.02
     bits: Annotated[
         Annotated[int, Field(ge=2, le=8)] | None,
         Field(
@@ -101,8 +92,7 @@ class Split:
             sizes = np.divide(sizes, mean, out=np.zeros_like(sizes), where=mean > 0)
             columns = np.moveaxis(sizes, axis, 0).reshape(sizes.shape[axis], -1).max(axis=1)
             peaks.append([columns[list(own)].max() for own in members[weight, axis].indices])
-        found_counts = counts(np.asarray(peaks), ceil(self.ratio * group.units))
-        return {unit: count for unit, count in enumerate(found_counts.tolist()) if count > 1}
+        return times_by_peaks(group, peaks, self.ratio)
 
     def _sharing(self, model: Model, weight: str) -> tuple[int, ...]:
         """The axes of a weight along which a scale is shared."""

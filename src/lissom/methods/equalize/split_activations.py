@@ -14,11 +14,9 @@ others, and the weights that read them have no room for a factor (else equalize.
 
 from collections.abc import Mapping
 from functools import partial
-from math import ceil
-from typing import Annotated, ClassVar, final
+from typing import ClassVar, final
 
 import numpy as np
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from lissom.errors import MethodError
@@ -32,8 +30,7 @@ from lissom.methods.channel_ranges import ChannelRanges, channel_ranges
 from lissom.methods.protocol import ALREADY, SETTINGS, Context, Need, Plan, Skip
 from lissom.methods.reading import Array
 from lissom.methods.scaling import rescaled
-from lissom.methods.splitting import refusal_to_split, split_units
-from lissom.numerics.splitting import counts
+from lissom.methods.splitting import Added, refusal_to_split, split_units, times_by_peaks
 
 __all__ = ["SplitActivations"]
 
@@ -46,15 +43,7 @@ _Seen = Mapping[tuple[str, int], ChannelRanges]
 class SplitActivations:
     """Outlier channel splitting of activations; see the module."""
 
-    ratio: Annotated[
-        float,
-        Field(
-            gt=0.0,
-            le=1.0,
-            description="Share of each group's channels that is added; one channel at least.",
-            json_schema_extra={"search": [0.02, 0.05]},
-        ),
-    ] = 0.02
+    ratio: Added = 0.02
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ROWS})
 
@@ -104,9 +93,8 @@ class SplitActivations:
             mean = float(np.sqrt((own.mean**2 + own.deviation**2).mean())) or 1.0
             sizes = np.maximum(np.abs(own.low), np.abs(own.high)) / mean
             sizes = np.where(np.isfinite(sizes), sizes, 0.0)
-            peaks.append([sizes[list(indices)].max() for indices in reader.indices])
-        found = counts(np.asarray(peaks), ceil(self.ratio * group.units))
-        return {unit: count for unit, count in enumerate(found.tolist()) if count > 1}
+            peaks.append([sizes[list(own)].max() for own in reader.indices])
+        return times_by_peaks(group, peaks, self.ratio)
 
 
 def _read(found: Channels, refused: Mapping[str, str]) -> dict[int, list[str]]:

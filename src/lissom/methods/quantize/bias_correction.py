@@ -2,7 +2,8 @@
 
 Source: Nagel, van Baalen, Blankevoort and Welling, "Data-Free Quantization Through Weight
 Equalization and Bias Correction", ICCV 2019, arXiv:1906.04721, section 4.2, the empirical form.
-Differs: nothing in the biases; statistics of batch normalizations that are left in the graph move
+Differs: the means are those before the first step that rounded, so of channels that were scaled or
+removed before they are right, too; statistics of batch normalizations that are left in the graph move
 with their inputs, too.
 Needs: samples without labels.
 Cost: a part of the network is run on the samples for each of its layers.
@@ -56,7 +57,7 @@ class BiasCorrection:
             if reason is None and isinstance(one, str):
                 reason = one
             if reason is None and value not in _computed(original):
-                reason = "the original has no such value"
+                reason = "there was no such value before"
             if reason is not None or isinstance(one, str):
                 skips.append(Skip(target=target, reason=str(reason)))
             elif model.fingerprint == original.fingerprint:
@@ -71,7 +72,7 @@ class BiasCorrection:
             method=_ID,
             edits=mended.edits,
             skips=tuple(skips),
-            summary=f"{len(mended.shifts)} layers have the original's means again; they had moved "
+            summary=f"{len(mended.shifts)} layers have their means again; they had moved "
             f"by up to {moved:.1%} of the deviation",
         )
 
