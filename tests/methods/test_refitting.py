@@ -6,7 +6,7 @@ import pytest
 from lissom.graph.channels.removal import removal
 from lissom.graph.perform import perform
 from lissom.measure.calibration import Calibration
-from lissom.methods.refitting import Task, fitted
+from lissom.methods.refitting import Task, fitted, targets_of
 from lissom.store.store import Store
 from tests.graph.edited import edited, run
 from tests.methods import layers
@@ -35,7 +35,8 @@ def made(tmp_path_factory):
 
 def after(made, task, folder):
     model, reduced, held = made
-    edits, errors = fitted(model, reduced, task, held, folder)
+    targets = targets_of(model, task, held, folder)
+    edits, errors = fitted(reduced, task, targets, held, folder)
     fixed = edited(reduced, edits, held.samples.store)
     x = {"x": RNG.standard_normal((64, 8)).astype(np.float32)}
     whole, cut, now = (run(one, x)[0] for one in (model, reduced, fixed))
@@ -58,8 +59,12 @@ def test_what_is_steady_keeps_the_mean_that_it_has_and_is_fitted_in_what_varies(
     assert errors["fc1"] > 1e-3
 
 
-def test_progress_counts_what_was_done_before(made, tmp_path, monkeypatch):
+def test_progress_counts_what_was_done_before_and_targets_serve_twice(made, tmp_path, monkeypatch):
     told = []
     monkeypatch.setattr("lissom.methods.refitting.report", told.append)
-    fitted(*made[:2], Task(stages=[["fc1"]], sums={}), made[2], tmp_path, done=7)
-    assert told == [8]
+    model, reduced, held = made
+    task = Task(stages=[["fc1"]], sums={})
+    targets = targets_of(model, task, held, tmp_path)
+    first = fitted(reduced, task, targets, held, tmp_path, again=True)
+    assert fitted(reduced, task, targets, held, tmp_path, done=7) == first
+    assert told == [1, 8]

@@ -26,7 +26,7 @@ from lissom.methods.errand import Errand
 from lissom.methods.gathering import HELD_OUT
 from lissom.methods.protocol import Context
 from lissom.methods.reading import readings
-from lissom.methods.refitting import Task, fitted
+from lissom.methods.refitting import Task, fitted, targets_of
 from lissom.methods.stages import stages_of, sums_of
 from lissom.methods.survey import judged_by
 from lissom.store.hashing import Json
@@ -248,7 +248,9 @@ def weigh(
         nodes = followers(reduced, edits, allowed, stages=_STAGES)
         stages = stages_of(reduced, nodes)
         sums = sums_of(model, reduced, nodes, sizes)
-        fits = fitted(model, reduced, Task(stages=stages, sums=sums), fitting, folder)[0]
+        task = Task(stages=stages, sums=sums)
+        targets = targets_of(model, task, fitting, folder)
+        fits = fitted(reduced, task, targets, fitting, folder)[0]
         errors.append(judge.error(perform(reduced, fits, store)))
         cheapest = min(cheapest, (errors[-1] - now) / one["macs"])
         report(f"{number + 1} of {len(tried)} blocks")

@@ -24,7 +24,7 @@ from lissom.methods.statistics import adjust, adjustables, keep_targets
 from lissom.numerics.moments import fit
 from lissom.store.store import Store
 
-__all__ = ["Task", "fitted"]
+__all__ = ["Task", "fitted", "targets_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,26 +46,61 @@ class Task:
     steady: Collection[str] = ()
 
 
+def targets_of(original: Model, task: Task, held: Calibration, folder: Path) -> Spool:
+    """What the original's operators, or the sums behind them, give: the rows of each run.
+
+    Beside it, how much each row counts, where that differs.
+
+    Args:
+        original: the model whose outputs are the target.
+        task: the operators that will be fitted.
+        held: samples to run it on.
+        folder: for files of now.
+    """
+    known, adjusted = readings(original), task.adjusted
+    wanted = [known[node][1] for stage in task.stages for node in stage if node not in adjusted]
+    given_by = {
+        one.node: task.sums[one.node][0] if one.node in task.sums else one.output for one in wanted
+    }
+    behind = normalized(original, wanted)
+    values = [*(one.input for one in wanted), *given_by.values(), *read_by(behind)]
+    found = Spool(folder)
+    for number, given in runs(original, values, held, folder):
+        for one in wanted:
+            weights = row_weights(behind, one, given, ROWS, number)
+            if weights is not None:
+                found.append(_weights_of(one.node), weights)
+            y = given[given_by[one.node]]
+            taken = rows(one, given[one.input], y, most=ROWS, seed=number)[1]
+            own = task.kept.get(one.node)
+            found.append(one.node, taken if own is None else taken[:, own])
+    others = {n: (one, adjusted[n]) for n, one in adjustables(original).items() if n in adjusted}
+    keep_targets(original, others, found, held, folder)
+    return found
+
+
 def fitted(
-    original: Model, reduced: Model, task: Task, held: Calibration, folder: Path, *, done: int = 0
+    reduced: Model,
+    task: Task,
+    targets: Spool,
+    held: Calibration,
+    folder: Path,
+    *,
+    done: int = 0,
+    again: bool = False,
 ) -> tuple[list[ReplaceWeight], dict[str, float]]:
     """Fit stage by stage; answers the edits, and what is left of each error.
 
     Args:
-        original: the model whose outputs are the target.
         reduced: the model to fit.
         task: its operators.
-        held: samples to run both on.
+        targets: as `targets_of` answers.
+        held: samples to run it on.
         folder: for files of now.
         done: operators fitted before, which progress counts too.
+        again: whether the targets are needed once more.
     """
     model, store, adjusted = reduced, held.samples.store, task.adjusted
-    known = readings(original)
-    wanted = [known[node][1] for stage in task.stages for node in stage if node not in adjusted]
-    targets = _targets(original, wanted, task, held, folder)
-    others = {n: (one, adjusted[n]) for n, one in adjustables(original).items() if n in adjusted}
-    keep_targets(original, others, targets, held, folder)
-    del original, known  # as large as a model
     every: list[ReplaceWeight] = []
     errors: dict[str, float] = {}
     for stage in task.stages:
@@ -80,7 +115,7 @@ def fitted(
             edits += own
         set_right = [node for node in stage if node in adjusted]
         more, left = adjust(model, set_right, targets, held, folder)
-        for node in stage:
+        for node in () if again else stage:
             targets.drop(node)
             targets.drop(_weights_of(node))
         errors |= left
@@ -102,31 +137,6 @@ def _refitted(
     bias = (start - found.weight) @ every.mean if steady else found.bias
     error = every.error(found.weight, bias) / (every.variance or 1.0)
     return replaced(model, site, found.weight, bias, store), error
-
-
-def _targets(
-    model: Model, wanted: Sequence[Reading], task: Task, calibration: Calibration, folder: Path
-) -> Spool:
-    """What the original's operators, or the sums behind them, give: the rows of each run.
-
-    Beside it, how much each row counts, where that differs.
-    """
-    given_by = {
-        one.node: task.sums[one.node][0] if one.node in task.sums else one.output for one in wanted
-    }
-    behind = normalized(model, wanted)
-    values = [*(one.input for one in wanted), *given_by.values(), *read_by(behind)]
-    found = Spool(folder)
-    for number, given in runs(model, values, calibration, folder):
-        for one in wanted:
-            weights = row_weights(behind, one, given, ROWS, number)
-            if weights is not None:
-                found.append(_weights_of(one.node), weights)
-            y = given[given_by[one.node]]
-            taken = rows(one, given[one.input], y, most=ROWS, seed=number)[1]
-            own = task.kept.get(one.node)
-            found.append(one.node, taken if own is None else taken[:, own])
-    return found
 
 
 def _moments(

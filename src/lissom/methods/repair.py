@@ -13,7 +13,7 @@ deep neural networks", 2017, arXiv:1707.06168, section 3.1, here in sequence and
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -30,7 +30,7 @@ from lissom.methods.errand import Errand
 from lissom.methods.gathering import split
 from lissom.methods.protocol import Context
 from lissom.methods.reading import readings
-from lissom.methods.refitting import Task, fitted
+from lissom.methods.refitting import Task, fitted, targets_of
 from lissom.methods.row_weights import normalized
 from lissom.methods.stages import stages_of, sums_of
 from lissom.methods.statistics import adjustables, kept_channels, touched
@@ -181,11 +181,13 @@ def repair_all(
     Where means may stay, everything is fitted with them and without, and the outputs decide.
     """
     held, folder = Calibration.from_json(calibration), Path(original).parent
-    before, model = open_trusted(Path(original)), open_trusted(Path(reduced))
-    edits, errors = fitted(before, model, Task(**task), held, folder)
+    model, asked = open_trusted(Path(reduced)), Task(**task)
+    targets = targets_of(open_trusted(Path(original)), asked, held, folder)
+    edits, errors = fitted(model, asked, targets, held, folder, again=bool(steady))
     if steady:
-        still = fitted(before, model, Task(**task, steady=steady), held, folder, done=len(errors))
-        judge, store = judged_by(before, held, folder), held.samples.store
+        held_still = replace(asked, steady=steady)
+        still = fitted(model, held_still, targets, held, folder, done=len(errors))
+        judge, store = judged_by(open_trusted(Path(original)), held, folder), held.samples.store
         one, other = (judge.error(perform(model, own, store)) for own in (edits, still[0]))
         if other <= (1 + _NEAR) * one:
             edits, errors = still

@@ -2,9 +2,9 @@
 
 Source: Nagel, van Baalen, Blankevoort and Welling, "Data-Free Quantization Through Weight
 Equalization and Bias Correction", ICCV 2019, arXiv:1906.04721, section 4.2, the empirical form.
-Differs: the means are those before the first step that rounded, so of channels that were scaled or
-removed before they are right, too; statistics of batch normalizations that are left in the graph move
-with their inputs, too.
+Differs: the means are those before the first step that rounded, so they are right where channels
+were scaled or removed; statistics of batch normalizations that are left in the graph move with
+their inputs, too.
 Needs: samples without labels.
 Cost: a part of the network is run on the samples for each of its layers.
 Choose it when: a step before it rounded weights or activations. The model is no slower.
