@@ -15,16 +15,33 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import lissom
-from bench import task
+from bench import task, timing
 from bench.build import ensure
+from bench.expected_drop import READERS, RIGHT
 from bench.places import scored
 from lissom.measure.environment import current
+from lissom.numerics.statistics import paired_interval
 from lissom.runtime.target import Target
 
 RESULT = Path(__file__).parent / "results" / "weights.json"
 NEAREST = "quantize.weight_only"
-METHODS = (NEAREST, "quantize.hqq", "quantize.awq", "quantize.adaround", "quantize.gptq")
+METHODS = (
+    NEAREST,
+    "quantize.hqq",
+    "quantize.awq",
+    "quantize.adaround",
+    "quantize.gptq",
+    "quantize.codebook",
+)
+AGAINST = {
+    "quantize.adaround": NEAREST,
+    "quantize.gptq": NEAREST,
+    "quantize.codebook": "quantize.gptq",
+}
+"""What the answers to the test inputs are compared with, one by one."""
 BITS = (4, 3)
 
 
@@ -50,13 +67,13 @@ def main() -> None:
             for method in given.method:
                 if method == NEAREST and bits not in {4, 8}:
                     continue  # it has no other widths
-                one = made(job, method, bits, given.store or given.cache / "store")
+                one = made(job, method, bits, given.cache, given.store)
                 print(f"{name}: {method} in {bits} bits: {one}", flush=True)
                 keep(job, method, bits, one)
 
 
 def keep(job: task.Task, method: str, bits: int, one: dict[str, Any]) -> None:
-    """Add one number to the result file."""
+    """Add one model's numbers to the result file."""
     known = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
     if job.name not in known:
         known[job.name] = {
@@ -70,23 +87,47 @@ def keep(job: task.Task, method: str, bits: int, one: dict[str, Any]) -> None:
     RESULT.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 
 
-def made(job: task.Task, method: str, bits: int, store: Path) -> dict[str, Any]:
-    """Round one model and score it."""
+def made(job: task.Task, method: str, bits: int, cache: Path, store: Path | None) -> dict[str, Any]:
+    """Round one model, score it, and compare its answers with those of another rounding."""
     started = time.monotonic()
     step = lissom.Step(method=method, parameters={"bits": bits})
+    kept = cache / "rounded" / job.name
+    kept.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         path = lissom.apply(
             lissom.Recipe(name="rounded", steps=(step,)),
             job.model,
             job.calibration,
             out=Path(folder) / "model.onnx",
-            store=store,
+            store=store or cache / "store",
         )
-        return {
-            "seconds": round(time.monotonic() - started, 1),
-            "quality": scored(job, (path, Target())),
-            "size_ratio": job.model.stat().st_size / path.stat().st_size,
+        seconds = time.monotonic() - started
+        right = judged(job, path)
+        size_ratio = job.model.stat().st_size / path.stat().st_size
+    np.save(kept / f"{method}-{bits}.npy", right)
+    found = {
+        "seconds": round(seconds, 1),
+        "quality": float(right.mean()),
+        "size_ratio": size_ratio,
+    }
+    other = kept / f"{AGAINST.get(method)}-{bits}.npy"
+    if other.exists():
+        gained = right.astype(float) - np.load(other)
+        low, high = paired_interval(gained)
+        found["against"] = {
+            "method": AGAINST[method],
+            "gained": float(gained.mean()),
+            "interval": [low, high],
         }
+    return found
+
+
+def judged(job: task.Task, path: Path) -> np.ndarray:
+    """Which answers to the test inputs are right."""
+    session = timing.session(path, 1)
+    data = dict(np.load(job.model.parent / "data.npz", allow_pickle=False))
+    read = [READERS[job.name](session.run(None, feed)[0], data) for feed in job.test]
+    return RIGHT[job.name](read, data)
 
 
 if __name__ == "__main__":

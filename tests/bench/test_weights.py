@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
 
 from bench import weights
 from bench.task import Task
@@ -25,8 +26,19 @@ def test_a_model_is_rounded_scored_and_kept(tmp_path: Path, monkeypatch) -> None
         latency=feeds[0],
         score=lambda outputs: {"sum": float(np.mean([out[0].mean() for out in outputs]))},
     )
-    one = weights.made(job, "quantize.hqq", 4, tmp_path / "store")
+    np.savez(tmp_path / "data.npz", right=[True, False, True])
+    monkeypatch.setitem(weights.READERS, "made up", lambda out, data: out)
+    monkeypatch.setitem(weights.RIGHT, "made up", lambda read, data: data["right"])
+    one = weights.made(job, "quantize.weight_only", 4, tmp_path, None)
     assert one["size_ratio"] > 1.0
+    assert one["quality"] == 2 / 3
+    assert "against" not in one
+    monkeypatch.setitem(weights.RIGHT, "made up", lambda read, data: np.ones(3, bool))
+    other = weights.made(job, "quantize.gptq", 4, tmp_path, None)["against"]
+    assert other["method"] == "quantize.weight_only"
+    assert other["gained"] == pytest.approx(1 / 3)
+    low, high = other["interval"]
+    assert low < 0 < 1 / 3 < high
     monkeypatch.setattr(weights, "RESULT", tmp_path / "weights.json")
     weights.keep(job, "quantize.hqq", 4, one)
     weights.keep(job, "quantize.gptq", 4, one)
