@@ -113,6 +113,27 @@ def test_two_layers_are_repaired_one_after_the_other(store):
     assert repaired.weights["fc1.w"].shape == (6, 5)
 
 
+def test_what_two_branches_of_a_sum_could_both_make_good_is_made_good_once(store):
+    """The left branch loses a double; the right one has it, too, and loses what says nothing."""
+    left, right = normal(6, 8), normal(6, 8)
+    left[5] = 3 * left[0]
+    right[0], right[5] = left[0], 0
+    nodes = [
+        ("Gemm", "x left.w", "left", {"transB": 1}),
+        ("Gemm", "x right.w", "right", {"transB": 1}),
+        ("Relu", "left", "left.relu"),
+        ("Relu", "right", "right.relu"),
+        ("Gemm", "left.relu a.w", "a", {"transB": 1}),
+        ("Gemm", "right.relu b.w", "b", {"transB": 1}),
+        ("Add", "a b", "sum"),
+    ]
+    weights = {"left.w": left, "right.w": right, "a.w": normal(3, 6), "b.w": normal(3, 6)}
+    model = layers.model(nodes, weights, ["n", 8])
+    plain, repaired, _ = without(model, {"left": [5], "right": [5]}, store)
+    assert layers.distance(model, plain) > 0.05
+    assert layers.distance(model, repaired) < EXACT
+
+
 def test_what_cannot_be_restored_is_better_than_unrepaired_and_its_error_is_said(store):
     model = layers.chain((normal(16, 8), normal(16)), (normal(3, 16), normal(3)))
     plain, repaired, fixed = without(model, {"fc0": range(8)}, store)

@@ -27,7 +27,7 @@ from lissom.methods.gathering import HELD_OUT
 from lissom.methods.protocol import Context
 from lissom.methods.reading import readings
 from lissom.methods.refitting import Task, fitted, targets_of
-from lissom.methods.stages import stages_of, sums_of
+from lissom.methods.stages import last_of_sums, stages_of, sums_of
 from lissom.methods.survey import judged_by
 from lissom.store.hashing import Json
 
@@ -39,7 +39,7 @@ _WEIGHED = 16  # blocks that are judged; the others change what they are given m
 _COMPARED = 16  # samples that say how much a block changes what it is given
 _LOST = 1.0  # an error that the mean of all answers has, too: nothing is left of them
 _COMPARE = Errand(entry="lissom.methods.bypassing:compare", kind="pruning.changes", format=1)
-_WEIGH = Errand(entry="lissom.methods.bypassing:weigh", kind="pruning.blocks", format=1)
+_WEIGH = Errand(entry="lissom.methods.bypassing:weigh", kind="pruning.blocks", format=2)
 
 Key = tuple[str, ...]
 
@@ -246,8 +246,8 @@ def weigh(
         edits = [edit for edit in every if isinstance(edit, BypassNodes)]
         reduced = perform(model, edits, store)
         nodes = followers(reduced, edits, allowed, stages=_STAGES)
-        stages = stages_of(reduced, nodes)
-        sums = sums_of(model, reduced, nodes, sizes)
+        sums = last_of_sums(sums_of(model, reduced, nodes, sizes))
+        stages = stages_of(reduced, nodes, sums)
         task = Task(stages=stages, sums=sums)
         targets = targets_of(model, task, fitting, folder)
         fits = fitted(reduced, task, targets, fitting, folder)[0]

@@ -32,7 +32,7 @@ from lissom.methods.protocol import Context
 from lissom.methods.reading import readings
 from lissom.methods.refitting import Task, fitted, targets_of
 from lissom.methods.row_weights import normalized
-from lissom.methods.stages import stages_of, sums_of
+from lissom.methods.stages import last_of_sums, stages_of, sums_of
 from lissom.methods.statistics import adjustables, kept_channels, touched
 from lissom.methods.survey import judged_by
 from lissom.store.hashing import Json
@@ -40,7 +40,7 @@ from lissom.store.refs import ArrayRef
 
 __all__ = ["Repair", "refit", "repair"]
 
-_ERRAND = Errand(entry="lissom.methods.repair:repair_all", kind="pruning.repair", format=10)
+_ERRAND = Errand(entry="lissom.methods.repair:repair_all", kind="pruning.repair", format=11)
 _NEAR = 0.25
 """Means are held if that leaves an error at most so much larger: the smaller change is taken."""
 
@@ -115,13 +115,14 @@ def refit(
         ChildFailed: the runtime crashed or did not come to an end.
         MeasurementError: the runtime refused a model or the samples.
     """
-    stages = split(reduced, stages_of(reduced, [*nodes, *adjusted]))
+    sums = last_of_sums(sums_of(original, reduced, nodes, context.shapes_of(original)))
+    stages = split(reduced, stages_of(reduced, [*nodes, *adjusted], sums))
     known = readings(original)
     steady = list(normalized(original, [known[node][1] for node in nodes]))
     task: Json = {
         "stages": stages,
         "kept": {node: list(rows) for node, rows in kept.items()},
-        "sums": sums_of(original, reduced, nodes, context.shapes_of(original)),
+        "sums": {node: list(behind) for node, behind in sums.items()},
         "adjusted": {node: own and list(own) for node, own in adjusted.items()},
     }
     total = sum(map(len, stages)) * (2 if steady else 1)
