@@ -123,6 +123,8 @@ def test_recipes_in_the_documentation_are_recipes():
     read = [Recipe.from_yaml(block) for block in blocks(page, "yaml")]
     assert read
     assert all(recipe.steps for recipe in read)
+    for block in (block for each in PAGES for block in blocks(each, "yaml") if "steps:" in block):
+        Recipe.from_yaml(block).check()
 
 
 def test_yaml_in_the_documentation_is_yaml():
