@@ -34,8 +34,10 @@ def test_a_model_is_rounded_scored_and_kept(tmp_path: Path, monkeypatch) -> None
     assert one["quality"] == 2 / 3
     assert "against" not in one
     monkeypatch.setitem(weights.RIGHT, "made up", lambda read, data: np.ones(3, bool))
-    other = weights.made(job, "quantize.gptq", 4, tmp_path, None)["against"]
-    assert other["method"] == "quantize.weight_only"
+    gptq = weights.made(job, "quantize.gptq", 4, tmp_path, None)
+    assert gptq["layers"]["outputs_below"] == gptq["layers"]["all"] > 0
+    other = gptq["against"]
+    assert other["way"] == "quantize.weight_only"
     assert other["gained"] == pytest.approx(1 / 3)
     low, high = other["interval"]
     assert low < 0 < 1 / 3 < high
@@ -45,3 +47,21 @@ def test_a_model_is_rounded_scored_and_kept(tmp_path: Path, monkeypatch) -> None
     found = json.loads((tmp_path / "weights.json").read_text())["made up"]
     assert list(found["rounded"]["4"]) == ["quantize.hqq", "quantize.gptq"]
     assert np.isfinite(found["original"])
+
+
+def test_codebooks_leave_embeddings_to_8_bits(tmp_path: Path) -> None:
+    ways = weights.WAYS[weights.CODEBOOK]
+    for name, count in (("mlp", 1), ("transformer", 2)):
+        proto = getattr(tiny, name)()
+        path = tmp_path / f"{name}.onnx"
+        onnx.save(proto, path)
+        job = Task(
+            name=name,
+            model=path,
+            metric="sum",
+            calibration=[tiny.feeds(proto)],
+            test=[],
+            latency=tiny.feeds(proto),
+            score=lambda outputs: {},
+        )
+        assert len(weights.steps_of(job, ways, 3, tmp_path / "store")) == count

@@ -41,7 +41,7 @@ def test_the_bias_takes_the_mean_of_the_error(tmp_path):
     store = Store(tmp_path)
     model = layers.chain((WIDE, BIAS), (WIDE[:4, :20], None), relu=False)
     context = layers.context(model, store)
-    found = coded(model, {"fc0.w": ["fc0"], "fc1.w": ["fc1"]}, Scheme(bits=2), context)
+    found = coded(model, {"fc0.w": ["fc0"], "fc1.w": ["fc1"]}, Scheme(bits=2), "layer", context)
     kinds = [(type(edit), edit.weight) for edit in found.edits]
     assert kinds == [
         (ReplaceWeight, "fc0.b"),
@@ -62,7 +62,7 @@ def test_without_samples_nothing_else_changes(tmp_path):
     store = Store(tmp_path)
     model = layers.chain((WIDE, BIAS))
     plain = layers.context(model, store).restricted("test", frozenset())
-    found = coded(model, {"fc0.w": ["fc0"]}, Scheme(), plain)
+    found = coded(model, {"fc0.w": ["fc0"]}, Scheme(), "layer", plain)
     assert [type(edit) for edit in found.edits] == [EncodeWeight]
     assert found.errors == {}
 
@@ -70,6 +70,7 @@ def test_without_samples_nothing_else_changes(tmp_path):
 def test_a_product_without_a_place_for_a_bias_gets_none(tmp_path):
     store = Store(tmp_path)
     model = layers.chain((WIDE, None), form="MatMul")
-    found = coded(model, {"fc0.w": ["fc0"]}, Scheme(bits=3), layers.context(model, store))
+    context = layers.context(model, store)
+    found = coded(model, {"fc0.w": ["fc0"]}, Scheme(bits=3), "layer", context)
     assert [type(edit) for edit in found.edits] == [EncodeWeight]
     assert list(found.errors) == ["fc0"]

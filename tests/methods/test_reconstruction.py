@@ -1,10 +1,13 @@
 """What layers are fitted towards: by hand on a residual network, and the claim of BRECQ."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from lissom.graph.edit import EncodeWeight, ReplaceWeight
 from lissom.methods.quantize.adaround import Adaround
+from lissom.methods.quantize.codebook import Codebook
 from lissom.methods.quantize.gptq import Gptq
 from lissom.methods.reading import readings
 from lissom.methods.rounding import plan_rounding, rounded
@@ -71,17 +74,23 @@ def blocks(*, count: int = 3, width: int = 12, seed: int = 0):
     return layers.model(nodes, weights, ["n", width])
 
 
-@pytest.mark.parametrize("method", [Gptq, Adaround])
+@pytest.mark.parametrize(
+    "method",
+    [
+        partial(Gptq, bits=3),
+        partial(Adaround, bits=3, steps=60),
+        partial(Codebook, bits=2, granularity="tensor"),
+    ],
+)
 def test_blocks_lose_less_at_their_outputs_than_layers_in_sequence(method, tmp_path) -> None:
     """The claim of BRECQ at low bits, over five networks."""
     lost = {way: [] for way in WAYS}
     for seed in range(5):
-        model = blocks(seed=seed)
+        model = blocks(seed=seed, width=24)
         store = Store(tmp_path / str(seed))
         context = lab.context(model, store, layers.inputs(model, count=200))
         for way in WAYS:
-            more = {"steps": 60} if method is Adaround else {}
-            plan = plan_rounding(method(bits=3, reconstruction=way, **more), model, context)
+            plan = method(reconstruction=way).plan(model, context)
             lost[way].append(layers.distance(model, edited(model, plan.edits, store)))
     means = {way: np.mean(each) for way, each in lost.items()}
     assert means["block"] < 0.95 * means["sequence"]

@@ -8,6 +8,7 @@ from lissom.errors import MethodError
 from lissom.graph.edit import EncodeWeight, ReplaceWeight
 from lissom.graph.load import load
 from lissom.methods.quantize.adaround import Adaround
+from lissom.methods.quantize.codebook import Codebook
 from lissom.methods.quantize.gptq import Gptq
 from lissom.methods.quantize.hqq import Hqq
 from lissom.methods.reading import readings
@@ -156,3 +157,21 @@ def test_on_every_layer_of_a_trained_network(tmp_path) -> None:
         for node, one in errors.items():
             assert one.output < 0.9 * one.output_nearest, node
             assert one.weight > one.weight_nearest, node
+
+
+@pytest.mark.parametrize("method", [Gptq(), Codebook()])
+def test_a_layer_whose_square_matrix_would_be_too_large_is_rounded_for_its_own_sake(
+    method, tmp_path
+) -> None:
+    """12,000 inputs: their products would take 1.2 GB, those of 65,536 inputs 34."""
+    wide = RNG.standard_normal((3, 12_000)) / 100
+    model = layers.chain((wide, RNG.standard_normal(3)), (RNG.standard_normal((200, 3)), None))
+    store = Store(tmp_path)
+    plan = method.plan(model, lab.context(model, store, layers.inputs(model, count=4)))
+    changed = {(type(edit), edit.weight) for edit in plan.edits}
+    assert changed == {
+        (EncodeWeight, "fc0.w"),
+        (EncodeWeight, "fc1.w"),
+        (ReplaceWeight, "fc1_bias"),
+    }
+    assert layers.distance(model, edited(model, plan.edits, store)) < 0.05

@@ -156,13 +156,21 @@ def test_pruning_saves_what_the_goal_is() -> None:
     assert found["pruned-50"].steps[0].parameters == {"ratio": 0.5, "goal": "size"}
 
 
-def test_tables_are_learned_where_the_size_is_the_goal() -> None:
-    small = proposed(tiny.cnn(), goal="size")
-    assert "weights-codebook4" in names(small)
+def test_weights_are_fitted_where_the_size_is_the_goal() -> None:
+    fitted = {"weights-codebook4", "weights-int4", "pruned-50-int4", "pruned-50-codebook4"}
+    assert fitted <= set(names(proposed(tiny.cnn(), goal="size")))
     fast = {one.name: one.reason for one in proposed(tiny.cnn()).left_out}
-    assert "smaller" in fast["weights-codebook4"]
     blind = {one.name: one.reason for one in proposed(tiny.cnn(), goal="size", data=False).left_out}
-    assert "--data" in blind["weights-codebook4"]
+    for name in fitted:
+        assert "smaller" in fast[name]
+        assert "--data" in blind[name]
+
+
+def test_packed_matrices_of_4_bits_are_not_rounded_to_nearest() -> None:
+    for data, method in ((True, "quantize.gptq"), (False, "quantize.hqq")):
+        found = {one.recipe.name: one.recipe for one in proposed(tiny.mlp(), data=data).tried}
+        assert found["weights-int4-packed"].steps[-1].method == method
+        assert found["weights-int8-packed"].steps[-1].method == "quantize.weight_only"
 
 
 def test_pruning_needs_samples_and_channels() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import prod
 from typing import Any, TypeAlias, final
 
 from lissom.numerics.codebook import CodebookTensor
@@ -49,6 +50,12 @@ class IntegerEncoding:
     signed: bool
     axis: int | None
     block_size: int | None
+
+    def size_bytes(self, count: int) -> int:
+        """What so many numbers take in the file: integers of 4 bits or whole bytes, and scales."""
+        width = next(width for width in (4, 8, 32) if self.bits <= width)
+        points = 0 if self.zero_point is None else width * prod(self.zero_point.shape)
+        return -(-(count * width + points) // 8) + 4 * prod(self.scale.shape)
 
     @classmethod
     def of(cls, quantized: QuantizedTensor, store: Store) -> IntegerEncoding:
@@ -118,6 +125,11 @@ class CodebookEncoding:
     bits: int
     axis: int | None
     block_size: int | None
+
+    def size_bytes(self, count: int) -> int:
+        """What so many numbers take in the file: indices, tables and scales of 16 bits."""
+        others = [self.table] if self.scale is None else [self.table, self.scale]
+        return -(-count * self.bits // 8) + 2 * sum(prod(one.shape) for one in others)
 
     @classmethod
     def of(cls, codebook: CodebookTensor, store: Store) -> CodebookEncoding:

@@ -12,25 +12,32 @@ from pathlib import Path
 
 import numpy as np
 
-from lissom.graph.edit import CodebookEncoding, Edit, EncodeWeight, edit_from_json, edit_to_json
+from lissom.graph.edit import (
+    CodebookEncoding,
+    Edit,
+    EncodeWeight,
+    ReplaceWeight,
+    edit_from_json,
+    edit_to_json,
+)
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.graph.site import Site, sites
 from lissom.isolate.child import report
 from lissom.measure.calibration import Calibration
 from lissom.methods.errand import Errand
-from lissom.methods.gathering import gathered
 from lissom.methods.protocol import Context
-from lissom.methods.reading import Array, bias_of, flat, readings, rebiased
+from lissom.methods.reading import Array, flat, readings, replaced
+from lissom.methods.reconstruction import Seen, in_order, sums_within
+from lissom.methods.weights import Reconstruction
 from lissom.numerics.codebook import CodebookTensor, dequantize, stored_bytes
-from lissom.numerics.coding import Scheme, code, output_error
-from lissom.numerics.moments import Moments
+from lissom.numerics.coding import Scheme, code
 from lissom.store.hashing import Json
 from lissom.store.store import Store
 
 __all__ = ["Coded", "coded"]
 
-_ERRAND = Errand(entry="lissom.methods.coding:code_all", kind="quantize.codes", format=2)
+_ERRAND = Errand(entry="lissom.methods.coding:code_all", kind="quantize.codes", format=3)
 _PLAIN = Scheme(table="kmeans", bits=8)
 _MATRICES = frozenset({"Conv", "Gemm", "MatMul"})
 
@@ -57,6 +64,7 @@ def coded(
     model: Model,
     weights: Mapping[str, Sequence[str]],
     scheme: Scheme,
+    how: Reconstruction,
     context: Context,
 ) -> Coded:
     """Code weights.
@@ -65,6 +73,7 @@ def coded(
         model: the model.
         weights: by weight, the operators that are to read it coded.
         scheme: of the tables.
+        how: what each operator reads, and is fitted towards.
         context: for its store, its progress and its calibration samples; without those, every
             weight is coded for its own sake.
 
@@ -73,16 +82,23 @@ def coded(
         MeasurementError: the runtime refused the model or the samples.
     """
     calibration, store = context.calibration, context.store
+
+    def beside() -> dict[str, Json]:
+        nodes = [] if calibration is None else list(_linear(model, weights))
+        sums = sums_within(model, nodes, how, context)
+        return {"sums": sums, "store": str(store.root.resolve())}
+
     settings = {
         "weights": {weight: list(nodes) for weight, nodes in weights.items()},
         "scheme": asdict(scheme),
+        "how": how,
     }
     found = _ERRAND.run(
         {"path": model},
         calibration,
         store,
         settings,
-        beside=lambda: {"store": str(store.root.resolve())},
+        beside=beside,
         told=lambda done: context.progress(f"coded {done} of {len(weights)} weights"),
     )
     return Coded(
@@ -99,59 +115,89 @@ def code_all(
     store: str,
     weights: Mapping[str, Sequence[str]],
     scheme: Mapping[str, Json],
+    how: Reconstruction,
+    sums: Mapping[str, Sequence[str]],
     calibration: Mapping[str, Json] | None,
 ) -> Json:
     """Child entry: code weight by weight; answers edits as JSON."""
-    model, kept, wanted = open_trusted(Path(path)), Store(Path(store)), Scheme(**scheme)
-    seen = _seen(model, weights, calibration, Path(path).parent)
-    linear = readings(model)
-    edits: list[Json] = []
-    errors: dict[str, float] = {}
-    count = size = 0
-    for weight, nodes in weights.items():
-        site = next(site for site in sites(model) if site.weight == weight)
-        before, pair = rows_of(model, site), seen.get(site.node)
-        hessian, parts = (None, None) if pair is None else _hessians(model, site, pair)
-        plain = site.node not in linear and site.op_type != "Gather"
-        found = code(before, _PLAIN if plain else wanted, hessian, parts)
-        if pair is not None and hessian is not None:
-            whole = pair[0].joined(pair[1])
-            after = dequantize(found).astype(np.float64)
-            errors[site.node] = output_error(before, after, hessian) / (whole.variance or 1.0)
-            edits += [edit_to_json(one) for one in _rebiased(model, site, after, whole, kept)]
-        edit = EncodeWeight(
-            weight=weight,
-            encoding=CodebookEncoding.of(as_stored(site, found), kept),
-            kernel="fold",
-            consumers=tuple(nodes),
-        )
-        edits.append(edit_to_json(edit))
-        count, size = count + before.size, size + stored_bytes(found)
-        report(weight)
-    return {"edits": edits, "weights": count, "size_bytes": size, "errors": errors}
-
-
-def _seen(
-    model: Model,
-    weights: Mapping[str, Sequence[str]],
-    calibration: Mapping[str, Json] | None,
-    folder: Path,
-) -> Mapping[str, tuple[Moments, Moments]]:
-    if calibration is None:
-        return {}
-    wanted = [
-        reading
-        for node, (site, reading) in readings(model).items()
-        if node in weights.get(site.weight, ())
-    ]
-    found = gathered(model, wanted, Calibration.from_json(calibration), folder) if wanted else {}
-    # Where the square matrix is too large, rows are kept instead: such a weight is coded for its
-    # own sake, since nothing tells which of its inputs matter together.
+    work = _Work(open_trusted(Path(path)), weights, Scheme(**scheme), Store(Path(store)))
+    linear = _linear(work.model, weights)
+    in_order(
+        work.model,
+        list(linear),
+        work.one,
+        None if calibration is None else Calibration.from_json(calibration),
+        how=how,
+        sums=sums,
+        folder=Path(path).parent,
+        store=work.store,
+    )
+    seen = {site.weight for site in linear.values()}
+    for site in sites(work.model):
+        if site.weight in weights and site.weight not in seen:
+            work.one(site, None)
+            seen.add(site.weight)
     return {
-        node: (fitting, held_out)
-        for node, (fitting, held_out) in found.items()
-        if isinstance(fitting, Moments) and isinstance(held_out, Moments)
+        "edits": [edit_to_json(one) for one in work.edits],
+        "weights": work.count,
+        "size_bytes": work.size_bytes,
+        "errors": work.errors,
     }
+
+
+def _linear(model: Model, weights: Mapping[str, Sequence[str]]) -> dict[str, Site]:
+    """The operators among those with these weights that can be seen as linear maps, by node."""
+    return {
+        node: site
+        for node, (site, _) in readings(model).items()
+        if node in weights.get(site.weight, ())
+    }
+
+
+class _Work:
+    """The model, how it is coded, and what came of it so far."""
+
+    def __init__(
+        self, model: Model, weights: Mapping[str, Sequence[str]], scheme: Scheme, store: Store
+    ) -> None:
+        self.model = model
+        self.store = store
+        self.edits: list[Edit] = []
+        self.errors: dict[str, float] = {}
+        self.count = self.size_bytes = 0
+        self._weights = weights
+        self._scheme = scheme
+        self._linear = _linear(model, weights)
+
+    def one(self, site: Site, groups: Sequence[Seen] | None) -> list[ReplaceWeight]:
+        """Code a weight; answers the float ones that say the same, if it is of a linear map."""
+        before = rows_of(self.model, site)
+        plain = site.node not in self._linear and site.op_type != "Gather"
+        scheme = _PLAIN if plain else self._scheme
+        later: list[ReplaceWeight] = []
+        if groups is None:
+            found = code(before, scheme)
+        else:
+            (seen,) = groups
+            every = seen.every
+            parts = seen.fitting.covariance, seen.held_out.covariance
+            found = code(seen.anew(before), scheme, every.covariance, parts)
+            after = dequantize(found).astype(np.float64)
+            bias = every.bias_for(after)
+            self.errors[site.node] = every.error(after, bias) / (every.variance or 1.0)
+            later = replaced(self.model, site, after, bias, self.store)
+            later = later if seen.centred else later[:1]
+        edit = EncodeWeight(
+            weight=site.weight,
+            encoding=CodebookEncoding.of(as_stored(site, found), self.store),
+            kernel="fold",
+            consumers=tuple(self._weights[site.weight]),
+        )
+        self.edits += [*later[1:], edit]
+        self.count += before.size
+        self.size_bytes += stored_bytes(found)
+        report(sum(isinstance(one, EncodeWeight) for one in self.edits))
+        return later
 
 
 def rows_of(model: Model, site: Site) -> Array:
@@ -173,28 +219,3 @@ def as_stored(site: Site, rows: CodebookTensor) -> CodebookTensor:
         scale=None if scale is None else np.ascontiguousarray(scale.T),
         axis=None if rows.axis is None else 1 - rows.axis,
     )
-
-
-def _centred(model: Model, site: Site) -> bool:
-    """Whether a bias can take the mean of the error at no cost."""
-    return site.op_type != "MatMul" or bias_of(model, site) is not None
-
-
-def _hessians(
-    model: Model, site: Site, pair: tuple[Moments, Moments]
-) -> tuple[Array, tuple[Array, Array]]:
-    """Covariances where a bias takes the mean, second moments elsewhere."""
-    centred = _centred(model, site)
-    fitting, held_out, whole = (
-        one.covariance if centred else one.xx / (one.rows or 1.0)
-        for one in (*pair, pair[0].joined(pair[1]))
-    )
-    return whole, (fitting, held_out)
-
-
-def _rebiased(model: Model, site: Site, after: Array, seen: Moments, store: Store) -> list[Edit]:
-    """The bias with which the mean of what the operator gives stays."""
-    if not _centred(model, site):
-        return []
-    count = seen.rows or 1.0
-    return [rebiased(model, site, seen.y / count - after @ (seen.x / count), store)]

@@ -38,6 +38,7 @@ __all__ = [
     "runs",
     "split",
     "statistics",
+    "too_large",
 ]
 
 ROWS = 64
@@ -49,6 +50,8 @@ TOGETHER_BYTES = 1 << 28
 ALONE_BYTES = 1 << 28
 """What the square matrices of operators that must be seen together may take; above it, rows are
 kept instead."""
+SQUARE_BYTES = 1 << 30
+"""What the square matrix of an operator may take where no rows can stand for it."""
 _BUFFER_ROWS = 2048
 _BUFFER_BYTES = 1 << 23
 
@@ -68,6 +71,12 @@ def is_held_out(number: int) -> bool:
 def _share(operators: int) -> int:
     """What each of operators that must be seen together may take for its square matrix."""
     return ALONE_BYTES // max(1, operators)
+
+
+def too_large(site: Site) -> bool:
+    """Whether the square matrix of an operator's inputs takes more than there is room for."""
+    inputs = int(np.prod(site.shape)) // max(1, site.outputs)
+    return 8 * inputs * inputs > SQUARE_BYTES
 
 
 def batches(parts: Iterable[Sequence[Site]]) -> Iterator[list[int]]:

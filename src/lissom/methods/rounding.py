@@ -1,7 +1,6 @@
 """Rounding layer by layer: a method says how one layer's matrix is rounded, here all come to it.
 
-What each layer reads on samples, and what becomes of it, is `lissom.methods.reconstruction`'s, in a
-child process.
+It is done by `lissom.methods.layer_rounding`, in a child process.
 """
 
 from __future__ import annotations
@@ -18,16 +17,26 @@ from lissom.methods.encoding import merged
 from lissom.methods.errand import Errand
 from lissom.methods.protocol import ALREADY, NO_WEIGHTS, Context, Method, Need, Plan, Skip
 from lissom.methods.reading import Array, readings
+from lissom.methods.reconstruction import sums_within
 from lissom.methods.registry import id_of, values_of
-from lissom.methods.stages import last_of_sums, sums_of
 from lissom.methods.weights import Form, KernelName, Reconstruction, nearest, refusal
 from lissom.numerics.quantized import QuantizedTensor
 from lissom.store.hashing import Json
 
-__all__ = ["Layer", "LayerError", "Rounded", "Rounder", "form_of", "plan_rounding", "rounded"]
+__all__ = [
+    "Layer",
+    "LayerError",
+    "Rounded",
+    "Rounder",
+    "Selection",
+    "form_of",
+    "plan_rounding",
+    "rounded",
+    "selected",
+]
 
 _ERRAND = Errand(
-    entry="lissom.methods.reconstruction:round_all",
+    entry="lissom.methods.layer_rounding:round_all",
     kind="quantize.rounding",
     format=3,
     seconds=4 * 3600.0,
@@ -69,6 +78,11 @@ class Rounder(Method, Protocol):
     @property
     def block_size(self) -> int | None:
         """Inputs that share a scale, for matrices; None: the whole channel."""
+        ...
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether zero points are zero."""
         ...
 
     @property
@@ -132,18 +146,24 @@ class Rounded:
     errors: Mapping[str, LayerError]
 
 
-def plan_rounding(method: Rounder, model: Model, context: Context) -> Plan:
-    """Round every operator that can be seen as a matrix, and all others to nearest in 8 bits.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which operators of a model a method rounds, and how.
 
-    Raises:
-        MethodError: samples are needed, and there are none.
+    Attributes:
+        packed: those that can be seen as matrices, by name, and whether the kernel multiplies
+            their weights packed.
+        others: whose weights are rounded to nearest in 8 bits.
+        skips: what is left alone.
     """
-    name = id_of(method)
-    if context.original.already_quantized:
-        skip = Skip(target="model", reason=ALREADY)
-        return Plan(method=name, edits=(), skips=(skip,), summary="nothing could be quantized")
-    if Need.ROWS in method.needs and context.calibration is None:
-        raise MethodError("calibration samples are needed, and none were given")
+
+    packed: Mapping[str, bool]
+    others: tuple[Site, ...]
+    skips: tuple[Skip, ...]
+
+
+def selected(method: Rounder, model: Model, context: Context) -> Selection:
+    """Decide what becomes of each weighted operator."""
     all_sites, known, form = sites(model), readings(model, grouped=True), form_of(method)
     skips = [] if all_sites else [Skip(target="model", reason=NO_WEIGHTS)]
     obstacle = form.obstacle(model) if all_sites else None
@@ -160,17 +180,35 @@ def plan_rounding(method: Rounder, model: Model, context: Context) -> Plan:
             packed[site.node] = packs
         else:
             others.append(site)
+    return Selection(packed=packed, others=tuple(others), skips=tuple(skips))
+
+
+def plan_rounding(method: Rounder, model: Model, context: Context) -> Plan:
+    """Round every operator that can be seen as a matrix, and all others to nearest in 8 bits.
+
+    Raises:
+        MethodError: samples are needed, and there are none.
+    """
+    name = id_of(method)
+    if context.original.already_quantized:
+        skip = Skip(target="model", reason=ALREADY)
+        return Plan(method=name, edits=(), skips=(skip,), summary="nothing could be quantized")
+    if Need.ROWS in method.needs and context.calibration is None:
+        raise MethodError("calibration samples are needed, and none were given")
+    chosen, form = selected(method, model, context), form_of(method)
+    packed, others = chosen.packed, chosen.others
     found = rounded(method, model, packed, context) if packed else Rounded(edits=(), errors={})
     rest = merged([nearest(model, one, context.store, bits=_OTHER_BITS) for one in others])
     edits = [
         form.folded(model, edit, context) if isinstance(edit, EncodeWeight) else edit
         for edit in (*found.edits, *rest)
     ]
+    count = len(packed) + len(others) + sum(skip.target != "model" for skip in chosen.skips)
     return Plan(
         method=name,
         edits=tuple(edits),
-        skips=tuple(skips),
-        summary=f"{len(packed)} of {len(all_sites)} weights in {method.bits} bits, "
+        skips=chosen.skips,
+        summary=f"{len(packed)} of {count} weights in {method.bits} bits, "
         f"{sum(packed.values())} multiplied packed; {len(others)} in {_OTHER_BITS} bits",
     )
 
@@ -192,10 +230,8 @@ def rounded(method: Rounder, model: Model, packed: Mapping[str, bool], context: 
     calibration = context.calibration if Need.ROWS in method.needs else None
 
     def beside() -> dict[str, Json]:
-        sums: dict[str, list[str]] = {}
-        if method.reconstruction == "block":
-            sums = sums_of(model, model, list(packed), context.shapes_of(model))
-        return {"sums": last_of_sums(sums), "store": str(store.root)}
+        sums = sums_within(model, list(packed), method.reconstruction, context)
+        return {"sums": sums, "store": str(store.root)}
 
     found = _ERRAND.run(
         {"path": model},

@@ -1,9 +1,10 @@
 """A weight as a codebook that keeps what its operator gives, not only the weight itself.
 
-Three steps on a matrix W [outputs, inputs] whose inputs have the second moment (or covariance) H:
-a table and scales are found with the squared errors of a column weighted by [H]_jj; the columns are
-rounded in turn, each making good what the earlier ones lost; then, with the indices held, the
-table or the scales are solved for. Without H the first step is all, each weight to its nearest.
+Steps on a matrix W [outputs, inputs] whose inputs have the second moment (or covariance) H: a table
+and scales are found with the squared errors of a column weighted by [H]_jj; the columns are rounded
+in turn, each making good what the earlier ones lost; then, in turns, the table and the scales are
+solved for with the indices held, and the indices are improved one column at a time with the table
+held. Without H the first step is all, each weight to its nearest.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from lissom.numerics.codebook import (
     rounded_to_half,
     searched_scale,
 )
+from lissom.numerics.descent import descend
 from lissom.numerics.gptq import Nearest, gptq
 from lissom.numerics.kmeans import kmeans
 from lissom.numerics.levels import FIXED_BITS, Fixed, fixed_levels
@@ -39,6 +41,8 @@ _TABLE_SHARE = 0.5  # of the indices' bits that tables of single channels may ta
 _HALF_BITS = 16
 _TRIED = 64  # outputs, at least, that choose the damping
 _MOST_POINTS = 1 << 18  # numbers, at least, that choose a table which all share
+_TURNS = 2  # of tables and indices
+_PASSES = 4  # over all columns, in each turn
 
 
 @final
@@ -158,23 +162,35 @@ def _half_scale(scale: Array) -> npt.NDArray[np.float32]:
 def _fitted(
     weight: Array, start: CodebookTensor, scheme: Scheme, hessian: Array, damping: float
 ) -> CodebookTensor:
-    """Round with feedback, then solve for the table or the scales."""
-    values = gptq(weight, hessian, _rounding(start), damping=damping)
-    chosen = encode(
-        values,
-        start.table,
-        bits=start.bits,
-        scale=start.scale,
-        axis=start.axis,
-        block_size=start.block_size,
-    )
+    """Round with feedback; then solve for table and scales, and improve the indices, in turns."""
     damped = hessian + damping * float(np.diag(hessian).mean()) * np.eye(len(hessian))
-    steps = (_with_levels, _with_scales) if scheme.table == "kmeans" else (_with_scales,)
-    for step in steps:
-        solved = step(weight, chosen, damped)
-        before, after = (output_error(weight, dequantize(one), damped) for one in (chosen, solved))
-        chosen = solved if after < before else chosen
+    chosen = _with_values(start, gptq(weight, hessian, _rounding(start), damping=damping))
+    least = output_error(weight, dequantize(chosen), damped)
+    solving = (_with_levels, _with_scales) if scheme.table == "kmeans" else (_with_scales,)
+    for step in (*solving, *(_TURNS * (_with_indices, *solving))):
+        found = step(weight, chosen, damped)
+        error = output_error(weight, dequantize(found), damped)
+        if error < least:
+            chosen, least = found, error
     return chosen
+
+
+def _with_values(coded: CodebookTensor, values: Array) -> CodebookTensor:
+    """The same table and scales with the indices nearest to some values."""
+    return encode(
+        values,
+        coded.table,
+        bits=coded.bits,
+        scale=coded.scale,
+        axis=coded.axis,
+        block_size=coded.block_size,
+    )
+
+
+def _with_indices(weight: Array, coded: CodebookTensor, hessian: Array) -> CodebookTensor:
+    """The same table and scales with better indices."""
+    start = dequantize(coded)
+    return _with_values(coded, descend(weight, start, hessian, _rounding(coded), passes=_PASSES))
 
 
 def _rounding(coded: CodebookTensor, every: int = 1) -> Nearest:

@@ -193,6 +193,10 @@ class Moments:
         count = self.rows or 1.0
         return float((self.yy / count - (self.y / count) ** 2).sum())
 
+    def bias_for(self, weight: Array) -> Array:
+        """The bias [outputs] with which an operator [outputs, inputs] gives the right means."""
+        return np.asarray((self.y - weight @ self.x) / (self.rows or 1.0))
+
     def error(self, weight: Array, bias: Array) -> float:
         """The mean squared error of an operator [outputs, inputs], over its outputs together."""
         count = self.rows or 1.0

@@ -22,11 +22,11 @@ from lissom.search.grouping import Grouping, grouping
 from lissom.search.job import Opened
 from lissom.search.mixed import integer_formats
 from lissom.search.promise import Basis
-from lissom.search.proposals import FUSABLE
 from lissom.search.record import operator_to_json
 from lissom.search.roofs import Standing, standings
 from lissom.search.sensitivity import Sensitivity
 from lissom.search.sensitivity import sensitivity as measured
+from lissom.search.view import FUSABLE
 
 __all__ = ["Inspection", "OperatorShare", "SiteShare", "inspect_model"]
 

@@ -14,6 +14,7 @@ Source: choice as an integer program as in HAWQ-V3 (Yao et al., 2021, arXiv:2011
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -40,11 +41,12 @@ BYTES = frozenset({"size", "memory"})
 """Goals for which bytes are saved, and not time."""
 ROUNDS = 4
 """How many choices are tried in one place."""
-NARROW = {
-    8: {"bits": 8},
-    4: {"bits": 4, "block_size": 32},
+NARROW: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "int8 weights": (WEIGHTS, {"bits": 8}),
+    "int4 weights": ("quantize.gptq", {"bits": 4}),
+    "3-bit codebook": ("quantize.codebook", {"bits": 3}),
 }
-"""Parameters of weights stored narrow, by bits."""
+"""Ways to store weights, each with a method and its parameters."""
 _STEP = 4.0  # a limit that says nothing yet is cut to its fourth
 _CLOSE = 1.2  # limits nearer than this give the same model, or nearly
 
@@ -143,8 +145,8 @@ class Mixing:
         *before, last = base.recipe.steps
         if self.bytes:
             return tuple(before), tuple(
-                Format(name=f"int{bits} weights", step=replace(last, parameters=parameters))
-                for bits, parameters in NARROW.items()
+                Format(name=name, step=replace(last, method=method, parameters=dict(parameters)))
+                for name, (method, parameters) in NARROW.items()
             )
         return tuple(before), integer_formats(self.job.opened.model, self.facts, last)
 
@@ -174,7 +176,8 @@ class Mixing:
         narrow = int(np.count_nonzero(choice.options))
         where = "" if self.place is None else self.place.words
         return Proposal(
-            title=f"integers in {narrow} of {len(choice.operators)} operators, "
+            title=f"{'narrow weights' if self.bytes else 'integers'} in "
+            f"{narrow} of {len(choice.operators)} operators, "
             f"chosen by what each costs and saves{where}",
             recipe=replace(base.recipe, name=f"{NAME}-{number}", steps=tuple(steps)),
             place=self.place,

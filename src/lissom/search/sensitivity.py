@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lissom.errors import MethodError
-from lissom.graph.edit import Edit, EncodeWeight
+from lissom.graph.edit import Edit, EncodeWeight, ReplaceWeight
 from lissom.graph.model import Model
 from lissom.graph.perform import perform
 from lissom.graph.save import save
@@ -24,6 +24,7 @@ from lissom.measure.kernels import CONVERSION, family
 from lissom.measure.output_error import output_errors
 from lissom.measure.profile import NodeTime, operator_times
 from lissom.methods.protocol import Context, Observe
+from lissom.methods.reading import bias_of
 from lissom.methods.registry import create
 from lissom.methods.scope import Scope
 from lissom.recipe import Recipe, Step, rebuild
@@ -33,7 +34,7 @@ from lissom.store.hashing import Json, sha256_arrays
 __all__ = ["Format", "Harm", "Sensitivity", "sensitivity"]
 
 _KIND = "sensitivity"
-_FORMAT = 1
+_FORMAT = 2
 _FARTHEST = 4  # nodes between a conversion and the operator that it is for
 
 
@@ -61,7 +62,7 @@ class Harm:
             where the runtime refused it.
         others: with all others in the format and this one float; None where that was not asked.
         milliseconds: its time in the format, with the conversions for it; None without a profile.
-        weight_bytes: of its weight in the format.
+        weight_bytes: of its weight in the format, with scales and tables.
     """
 
     operator: str
@@ -201,9 +202,11 @@ class _Look:
         if not names:
             return None, []
         variants: list[Sequence[Edit]] = [everything]
-        variants += [self.planned(one, without=[n for n in names if n != name]) for name in names]
+        variants += [
+            self.reduced(one, everything, without=[n for n in names if n != name]) for name in names
+        ]
         if self.both:
-            variants += [self.planned(one, without=[name]) for name in names]
+            variants += [self.reduced(one, everything, without=[name]) for name in names]
         total = len(variants)
         errors = output_errors(
             self.model,
@@ -232,6 +235,14 @@ class _Look:
         scope = Scope(include=step.include, exclude=(*step.exclude, *without))
         method = create(step.method, step.parameters)
         return method.plan(self.model, replace(self.around, scope=scope)).edits
+
+    def reduced(
+        self, one: Format, everything: Sequence[Edit], *, without: Sequence[str]
+    ) -> tuple[Edit, ...]:
+        """The same as `planned`; what only narrows weights, does so operator by operator."""
+        if all(isinstance(edit, EncodeWeight | ReplaceWeight) for edit in everything):
+            return _left(self.model, everything, frozenset(without))
+        return self.planned(one, without=without)
 
     def times(self, model: Model, names: Sequence[str]) -> dict[str, float]:
         """Milliseconds of operators in a model, conversions charged to whom they serve."""
@@ -289,18 +300,30 @@ def _served(model: Model, name: str, wanted: set[str]) -> str | None:
     return None
 
 
+def _left(model: Model, edits: Sequence[Edit], without: frozenset[str]) -> tuple[Edit, ...]:
+    """Edits of weights and biases that are of some other operator than those left out."""
+    owners = {bias: site.node for site in sites(model) if (bias := bias_of(model, site))}
+    found: list[Edit] = []
+    for edit in edits:
+        if isinstance(edit, EncodeWeight):
+            readers = tuple(name for name in edit.consumers if name not in without)
+            found += [replace(edit, consumers=readers)] if readers else []
+        elif isinstance(edit, ReplaceWeight):
+            found += [edit] if (edit.bias_of or owners.get(edit.weight)) not in without else []
+    return tuple(found)
+
+
 def _encoded(model: Model, edits: Sequence[Edit]) -> dict[str, int]:
-    """The weighted operators whose weight is encoded, and the bytes of its numbers."""
+    """The weighted operators whose weight is encoded, and its bytes with scales and tables."""
     weights = {site.node: site.weight for site in sites(model)}
     found: dict[str, int] = {}
     for edit in edits:
         if not isinstance(edit, EncodeWeight):
             continue
-        info = model.weights[edit.weight]
-        count = math.prod(info.shape)
+        count = math.prod(model.weights[edit.weight].shape)
         for name in edit.consumers:
             if weights.get(name) == edit.weight:
-                found[name] = -(-count * edit.encoding.bits // 8)
+                found[name] = edit.encoding.size_bytes(count)
     order = {node.name: number for number, node in enumerate(model.nodes)}
     return dict(sorted(found.items(), key=lambda item: order[item[0]]))
 

@@ -26,6 +26,7 @@ from lissom.graph.opset import raise_opset
 from lissom.graph.site import Site, sites
 from lissom.methods.coding import coded
 from lissom.methods.protocol import ALREADY, NO_WEIGHTS, SETTINGS, Context, Need, Plan, Skip
+from lissom.methods.weights import Reconstruction
 from lissom.numerics.coding import Scheme, Table
 
 __all__ = ["Codebook"]
@@ -77,6 +78,7 @@ class Codebook:
             json_schema_extra={"search": ["feedback"]},
         ),
     ] = "feedback"
+    reconstruction: Reconstruction = "layer"
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ROWS})
 
@@ -109,7 +111,7 @@ class Codebook:
         )
         if self.rounding == "nearest":
             context = context.restricted(_ID, frozenset())
-        found = coded(model, wanted, scheme, context)
+        found = coded(model, wanted, scheme, self.reconstruction, context)
         worst = max(found.errors.values(), default=None)
         lost = "" if worst is None else f", no layer loses more than {worst:.2%} of its variance"
         return Plan(
