@@ -99,6 +99,26 @@ def clipping(cache: Path) -> list[Row]:
     ]
 
 
+def correction(cache: Path) -> list[Row]:
+    """8-bit weights with one scale a tensor, on a network of depthwise convolutions.
+
+    What rounding moves in the mean goes into the biases; also behind equalization.
+    """
+    job = outliers.depthwise(cache)
+    tensor = step("quantize.static", granularity="tensor")
+    equal, means = step("equalize.cross_layer"), step("quantize.bias_correction")
+    return [
+        made(job, job.model, words, steps, cache / "store")
+        for words, steps in (
+            ("float32", ()),
+            ("one scale a tensor", (tensor,)),
+            ("one scale a tensor, means put back", (tensor, means)),
+            ("one scale a tensor, equalized", (equal, tensor)),
+            ("one scale a tensor, equalized, means put back", (equal, tensor, means)),
+        )
+    ]
+
+
 def splitting(cache: Path) -> list[Row]:
     """4-bit weights with one scale an output channel, on a residual network of convolutions.
 
@@ -174,6 +194,11 @@ CLAIMS: Mapping[str, tuple[str, str, Callable[[Path], list[Row]]]] = {
         "Where a Relu is clipped at six, equalization needs the bound dropped",
         "Nagel et al., arXiv:1906.04721, table 1",
         clipping,
+    ),
+    "correction": (
+        "Bias correction rescues a depthwise network whose weights get one scale a tensor",
+        "Nagel et al., arXiv:1906.04721, table 2",
+        correction,
     ),
     "splitting": (
         "Outlier channel splitting keeps few bits usable where few weights are large",

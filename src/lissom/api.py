@@ -354,9 +354,11 @@ def opened_at(path: Path, samples: Any, target: Target, store: Path | None) -> O
 
 
 def check_absent(path: Path) -> None:
-    """Refuse to write over anything, a link that leads nowhere among it."""
+    """Refuse to write over anything, a link that leads nowhere among it, or into nothing."""
     if path.exists() or path.is_symlink():
         raise OutputError(f"{path} exists; give another -o")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path.parent}, where {path.name} would be written, is not a folder")
 
 
 def check_scope(job: Job) -> None:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import onnx
@@ -40,6 +41,29 @@ def test_run_answers_by_name(path: Path, feeds: dict[str, np.ndarray]) -> None:
         assert set(session.run(feeds, ["logits"])) == {"logits"}
         again = session.run(feeds)
     np.testing.assert_array_equal(found["logits"], again["logits"])
+
+
+def test_a_large_model_that_nobody_times_stays_in_its_file(
+    tmp_path: Path, feeds: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the runtime packs no copy; a small model, or one that is timed, is packed as ever."""
+    path, packing = tmp_path / "cnn.onnx", []
+    onnx.save(tiny.cnn(), path, save_as_external_data=True, size_threshold=0)
+    options = module._session_options
+
+    def seen(library: ModuleType, target: Target) -> object:
+        packing.append(dict(target.options).get("session.disable_prepacking", "0"))
+        return options(library, target)
+
+    monkeypatch.setattr(module, "_session_options", seen)
+    answers = []
+    for most, lean in ((0, True), (0, False), (1 << 30, True)):
+        monkeypatch.setattr(module, "_LEAN_BYTES", most)
+        with Runtime().open(path, Target(), lean=lean) as session:
+            answers.append(session.run(feeds)["logits"])
+    assert packing == ["1", "0", "0"]
+    for one in answers[1:]:
+        np.testing.assert_allclose(one, answers[0], rtol=1e-5)
 
 
 def test_threads_do_not_change_the_answer(path: Path, feeds: dict[str, np.ndarray]) -> None:

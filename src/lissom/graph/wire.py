@@ -51,7 +51,7 @@ class Caps:
         fields: Entries of any kind, such as the numbers of a list that is not packed.
     """
 
-    total_bytes: int = 8 << 30
+    total_bytes: int = 64 << 30
     nodes: int = 500_000
     depth: int = 16
     rank: int = 32

@@ -78,7 +78,7 @@ class Calibration:
 
 def opened(path: Path, calibration: Calibration) -> Session:
     """A model, opened where calibration samples run."""
-    return registry.load(calibration.target.runtime).open(path, calibration.target)
+    return registry.load(calibration.target.runtime).open(path, calibration.target, lean=True)
 
 
 def fetched(

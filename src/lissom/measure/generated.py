@@ -203,7 +203,7 @@ def try_guesses(
     ]
     runs: int | None = None
     words = "nothing was tried"
-    with registry.load(aim.runtime).open(Path(path), aim) as session:
+    with registry.load(aim.runtime).open(Path(path), aim, lean=True) as session:
         for number, feed in enumerate(guesses(inputs, batch=aim.batch, seed=seed)):
             try:
                 answers = session.run(feed)

@@ -64,7 +64,7 @@ def answer(
     """
     aim, opened, chosen = Target.from_json(target), Samples.from_json(samples), Part.from_json(part)
     judge = Judge(metric=metric)
-    with registry.load(aim.runtime).open(Path(path), aim) as session:
+    with registry.load(aim.runtime).open(Path(path), aim, lean=True) as session:
         if outlooks is None:
             views = _outlooks(session, opened, chosen, judge)
         else:

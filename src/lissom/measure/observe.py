@@ -200,7 +200,7 @@ def gather_shapes(*, path: str, feed: str, inputs: list[str], target: Json) -> J
 
 def _open(path: str, target: Json) -> Session:
     wanted = Target.from_json(target)
-    return registry.load(wanted.runtime).open(Path(path), wanted)
+    return registry.load(wanted.runtime).open(Path(path), wanted, lean=True)
 
 
 class _Fetcher:

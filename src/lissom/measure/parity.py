@@ -116,8 +116,8 @@ def run_both(
     here, there = (Target.from_json(target) for target in targets)
     worst: dict[str, float] = {}
     with (
-        registry.load(here.runtime).open(Path(original), here) as first,
-        registry.load(there.runtime).open(Path(other), there) as second,
+        registry.load(here.runtime).open(Path(original), here, lean=True) as first,
+        registry.load(there.runtime).open(Path(other), there, lean=True) as second,
     ):
         for paths in feeds:
             feed = read_feed(paths)

@@ -133,5 +133,5 @@ def load_only(*, path: str, target: dict[str, Any]) -> Json:
     from pathlib import Path
 
     wanted = Target.from_json(target)
-    with registry.load(wanted.runtime).open(Path(path), wanted) as session:
+    with registry.load(wanted.runtime).open(Path(path), wanted, lean=True) as session:
         return {"outputs": [port.name for port in session.outputs]}

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, ClassVar, NoReturn, Self, final
@@ -23,6 +24,7 @@ import numpy as np
 
 from lissom.errors import MeasurementError, MissingExtra, OptionError
 from lissom.graph.model import Port
+from lissom.graph.wire import Caps, read_layout
 from lissom.isolate.child import ChildLimits, call
 from lissom.runtime import processor
 from lissom.runtime._installed import is_installed, version_of
@@ -68,6 +70,7 @@ DEFAULTS: Mapping[str, str] = {"session.intra_op.allow_spinning": "0"}
 _ELEMENT_TYPES = {"float": "float32", "double": "float64"}
 _BODIES = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 _EXTERNAL_DATA_BYTES = 1_800_000_000
+_LEAN_BYTES = 1 << 30
 _PROBE_SECONDS = 120.0
 _OPTIMIZE_LIMITS = ChildLimits(seconds=900.0)
 
@@ -88,9 +91,15 @@ class Runtime:
         return is_installed("onnxruntime")
 
     def open(
-        self, path: Path, target: Target, *, profile: Path | None = None
+        self, path: Path, target: Target, *, profile: Path | None = None, lean: bool = False
     ) -> "OnnxRuntimeSession":
-        """Load a model in this process. See `protocol.Runtime.open`."""
+        """Load a model in this process. See `protocol.Runtime.open`.
+
+        External data is mapped into memory. What makes a copy of it is packing for faster kernels.
+        """
+        if lean and _outside_bytes(path) > _LEAN_BYTES:
+            packing = {"session.disable_prepacking": "1", **dict(target.options)}
+            target = replace(target, options=tuple(sorted(packing.items())))
         return OnnxRuntimeSession(path, target, profile)
 
     def facts(self, store: Store) -> Facts:
@@ -324,6 +333,11 @@ def _library() -> ModuleType:
 def _quiet(library: ModuleType) -> ModuleType:
     library.set_default_logger_severity(_FATAL)
     return library
+
+
+def _outside_bytes(path: Path) -> int:
+    """What a model's weights take outside of its file."""
+    return sum(piece.size_bytes for piece in read_layout(path, Caps()).external)
 
 
 def _session_options(library: ModuleType, target: Target) -> Any:

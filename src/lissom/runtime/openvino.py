@@ -89,8 +89,11 @@ class Runtime:
         """Whether the library is installed."""
         return is_installed("openvino")
 
-    def open(self, path: Path, target: Target, *, profile: Path | None = None) -> "OpenVinoSession":
-        """Load a model in this process. See `protocol.Runtime.open`."""
+    def open(
+        self, path: Path, target: Target, *, profile: Path | None = None, lean: bool = False
+    ) -> "OpenVinoSession":
+        """Load a model in this process; lean or not, alike. See `protocol.Runtime.open`."""
+        del lean
         return OpenVinoSession(path, target, profile)
 
     def facts(self, store: Store) -> Facts:

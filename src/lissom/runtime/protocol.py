@@ -77,13 +77,18 @@ class Runtime(Protocol):
     def available(self) -> bool:
         """Whether the library is installed."""
 
-    def open(self, path: Path, target: Target, *, profile: Path | None = None) -> Session:
+    def open(
+        self, path: Path, target: Target, *, profile: Path | None = None, lean: bool = False
+    ) -> Session:
         """Load a model, in this process: callers do it in a child.
 
         Args:
             path: The model's file.
             target: Options, threads (batch is for whoever makes the feeds).
             profile: Where to write the runtime's own profile when the session is closed.
+            lean: Leave the weights of a large model in their file, where the runtime can, instead
+                of a copy that it computes faster with: for runs that nobody times, of models that
+                memory need not hold.
 
         Raises:
             MeasurementError: The runtime cannot load the model; in the runtime's own words.

@@ -9,7 +9,7 @@ Differs: GPTQ's feedback rounds to a table instead of a grid; tables and scales 
 in closed form with the choices held (Deep Compression trains them); blocks have scales of their
 own, and share one learned table; biases take the mean of the error.
 Needs: samples without labels; nothing for rounding to nearest.
-Cost: one inverse of each operator's input covariance, O(inputs^3), four times.
+Cost: four inverses of the covariance of what each operator reads, O(inputs^3), and some passes.
 Choose it when: the file is what is short, and 8 bits are too many. The runtime widens the weights
 when it loads the model: the model is as fast and takes as much memory as the float one.
 """

@@ -1,0 +1,33 @@
+"""Drafts: which method gets which operators, and what is left out where it would not gain."""
+
+from dataclasses import replace
+
+from tests import tiny
+from tests.search.offered import FACTS, names, proposed
+
+
+def test_the_mixed_recipe_parts_the_operators() -> None:
+    found = proposed(tiny.cnn())
+    mixed = next(one.recipe for one in found.tried if one.recipe.name == "static-conv-dynamic")
+    assert mixed.steps[0].exclude == ("Gemm",)
+    assert mixed.steps[1].exclude == ()
+
+
+def test_weights_with_zero_points_are_left_out_where_they_end_the_integer_kernel() -> None:
+    wide = tiny.cnn()
+    found = proposed(wide, facts=replace(FACTS, asymmetric_weights=False))
+    reasons = {one.name: one.reason for one in found.left_out}
+    assert reasons["static-asymmetric"]
+
+
+def test_packed_matrices_of_4_bits_are_not_rounded_to_nearest() -> None:
+    for data, method in ((True, "quantize.gptq"), (False, "quantize.hqq")):
+        found = {one.recipe.name: one.recipe for one in proposed(tiny.mlp(), data=data).tried}
+        assert found["weights-int4-packed"].steps[-1].method == method
+        assert found["weights-int8-packed"].steps[-1].method == "quantize.weight_only"
+
+
+def test_an_lstm_alone_is_worth_dynamic_integers_where_the_runtime_has_them() -> None:
+    for operators, wanted in ((frozenset({"LSTM"}), True), (frozenset[str](), False)):
+        found = proposed(tiny.recurrent(), facts=replace(FACTS, dynamic_operators=operators))
+        assert ("dynamic" in names(found)) is wanted

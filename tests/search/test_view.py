@@ -1,0 +1,69 @@
+"""What proposals see in a model, by hand."""
+
+import numpy as np
+import onnx
+import pytest
+
+from lissom.runtime.facts import Facts
+from lissom.search.limits import Goal
+from lissom.search.view import View
+from tests import tiny
+from tests.graph.graphs import model_of
+from tests.search.offered import FACTS, POOR
+
+
+def view(
+    made: onnx.ModelProto, facts: Facts = FACTS, *, data: bool = True, goal: Goal = "speed"
+) -> View:
+    return View.of(model_of(made), facts, data=data, goal=goal)
+
+
+def convolution(channels: int, groups: int) -> onnx.ModelProto:
+    node = onnx.helper.make_node("Conv", ["x", "w"], ["y"], "conv", group=groups)
+    size = [1, channels, 4, 4]
+    weight = np.ones((channels, channels // groups, 1, 1), np.float32)
+    return tiny.model([node], {"x": ("float32", size)}, {"y": ("float32", size)}, {"w": weight})
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups", "wide", "depthwise"),
+    [(64, 1, True, False), (63, 1, False, False), (64, 64, False, True), (64, 2, False, False)],
+)
+def test_widths_and_groups(channels: int, groups: int, wide: bool, depthwise: bool) -> None:
+    found = view(convolution(channels, groups))
+    assert (found.wide, found.depthwise) == (wide, depthwise)
+
+
+def test_operators_with_and_without_weights() -> None:
+    found = view(tiny.mlp())
+    assert found.matrices == ("Gemm",)
+    assert "Relu" in found.operators
+    assert "Relu" not in found.weighted
+    assert not found.convolutions
+    assert view(tiny.cnn()).convolutions
+    assert not view(tiny.cnn(), POOR).convolutions
+
+
+def test_reasons_are_empty_where_there_are_none() -> None:
+    able = view(tiny.cnn(), goal="size")
+    assert able.no_static() == able.no_dynamic() == able.no_stored() == able.no_pruned() == ""
+    assert able.no_packed(4) == ""
+
+
+def test_each_reason_says_what_is_missing() -> None:
+    blind = view(tiny.cnn(), data=False, goal="size")
+    for reason in (blind.no_static(), blind.no_stored(), blind.no_pruned()):
+        assert "--data" in reason
+    poor = view(tiny.cnn(), POOR)
+    assert "integer kernel" in poor.no_static()
+    assert "faster than float" in poor.no_dynamic()
+    assert "packed in 4 bits" in poor.no_packed(4)
+    assert "smaller" in poor.no_stored()
+    assert "64 input channels" in poor.no_asymmetric()
+    wide = view(convolution(64, 1), POOR)
+    assert wide.no_asymmetric() == (
+        ""
+        if POOR.asymmetric_weights
+        else "in the runtime weights with zero points end the integer kernel"
+    )
+    assert "matrix product" in wide.no_packed(4)
