@@ -113,7 +113,9 @@ def keep(job: task.Task, way: str, bits: int, one: dict[str, Any]) -> None:
         }
     known[job.name]["date"] = f"{datetime.now(UTC):%Y-%m-%d}"
     known[job.name]["environment"] = current().to_json()
-    known[job.name]["rounded"].setdefault(str(bits), {})[way] = one
+    ways = known[job.name]["rounded"].setdefault(str(bits), {})
+    ways[way] = one
+    known[job.name]["rounded"][str(bits)] = {name: ways[name] for name in WAYS if name in ways}
     RESULT.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 
 

@@ -15,7 +15,7 @@ from lissom.search.proposals import Proposal
 from lissom.search.result import NotTried
 from lissom.search.sensitivity import Format, Harm, Sensitivity
 from tests.search.made import candidate
-from tests.search.test_proposals import FACTS
+from tests.search.offered import FACTS
 from tests.search.trial import Trial, recipe
 
 STATIC = Format(name="int8 static", step=Step(method="quantize.static"))

@@ -17,7 +17,7 @@ from lissom.search.places import Places
 from lissom.search.proposals import Proposal
 from lissom.search.result import NotTried
 from tests.search.made import candidate, original
-from tests.search.test_proposals import FACTS
+from tests.search.offered import FACTS
 from tests.search.trial import Trial, recipe
 
 pytestmark = pytest.mark.usefixtures("unmixed")

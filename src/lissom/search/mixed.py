@@ -44,7 +44,7 @@ ROUNDS = 4
 NARROW: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "int8 weights": (WEIGHTS, {"bits": 8}),
     "int4 weights": ("quantize.gptq", {"bits": 4}),
-    "3-bit codebook": ("quantize.codebook", {"bits": 3}),
+    "3-bit codebook": ("quantize.codebook", {"bits": 3, "granularity": "channel"}),
 }
 """Ways to store weights, each with a method and its parameters."""
 _STEP = 4.0  # a limit that says nothing yet is cut to its fourth

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from lissom.search.drafts import CODEBOOK, NARROW, fused_before
+from lissom.search.drafts import CODEBOOKS, NARROW, fused_before
 from lissom.search.view import WIDE, Draft, View
 
 __all__ = ["narrower"]
@@ -64,9 +64,9 @@ def quantized(view: View) -> Iterator[Draft]:
         refusal=view.no_stored(),
     )
     yield Draft(
-        name="codebook4",
-        title="weights stored as 4-bit numbers of a learned table",
-        steps=(CODEBOOK,),
+        name="codebook3",
+        title="weights stored as 3-bit numbers of learned tables",
+        steps=(CODEBOOKS[3],),
         refusal=view.no_stored(),
     )
 

@@ -28,7 +28,9 @@ __all__ = ["Later", "planned"]
 MOST: Final = 3
 """How many of the best go on to narrower arithmetic, and to more threads."""
 UNCHANGED: Final = "your model, as it is"
-STORED: Final = frozenset({"weights-int8", "weights-int4", "weights-codebook4", "float16"})
+STORED: Final = frozenset(
+    {"weights-int8", "weights-int4", "weights-codebook4", "weights-codebook3", "float16"}
+)
 """Recipes that change what is stored and leave the arithmetic as it was."""
 
 
