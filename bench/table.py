@@ -22,7 +22,7 @@ Made by `python -m bench.table` from `bench/results/*.json`; run `make bench` an
 `python -m bench.wild` to repeat the measurements. How they are made:
 [how we measure](explanation/how-we-measure.md).
 
-Each task: a trained network, a few hundred unlabelled inputs, the original's known quality, a
+Each task: a trained network, 300 to 1,710 unlabelled inputs, the original's known quality, a
 limit of one point of loss, one thread, ONNX Runtime. Nothing saw a label before the last scoring.
 Speedup is the median over rounds of original time / time with all models interleaved in one
 process, in brackets the quartiles. The yardsticks are `onnxruntime.quantization` on the same
