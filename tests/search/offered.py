@@ -1,14 +1,16 @@
 """What is proposed for small models, where a runtime does all or nearly nothing."""
 
+import numpy as np
 import onnx
 
 from lissom.methods.scope import Scope
 from lissom.runtime.facts import Facts
 from lissom.search.limits import Goal
 from lissom.search.proposals import Proposals, proposals
+from tests import tiny
 from tests.graph.graphs import model_of
 
-__all__ = ["FACTS", "POOR", "names", "proposed"]
+__all__ = ["FACTS", "POOR", "convolution", "names", "proposed"]
 
 FACTS = Facts(
     activation="uint8",
@@ -43,3 +45,11 @@ def proposed(
 
 def names(found: Proposals) -> list[str]:
     return [one.recipe.name for one in found.tried]
+
+
+def convolution(channels: int, groups: int) -> onnx.ModelProto:
+    """A single one."""
+    node = onnx.helper.make_node("Conv", ["x", "w"], ["y"], "conv", group=groups)
+    size = [1, channels, 4, 4]
+    weight = np.ones((channels, channels // groups, 1, 1), np.float32)
+    return tiny.model([node], {"x": ("float32", size)}, {"y": ("float32", size)}, {"w": weight})

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import onnx
 
 from tests import tiny
-from tests.search.offered import proposed
+from tests.search.offered import convolution, proposed
 
 
 def test_convolutions_are_pruned_before_fixed_ranges_and_matrices_before_dynamic_ones() -> None:
@@ -47,11 +46,3 @@ def test_what_is_quantized_after_pruning_is_as_fast_as_it_can_be() -> None:
     assert step(tiny.cnn()) == {"ranges": "mse"}
     assert step(convolution(64, 1)) == {"ranges": "mse", "asymmetric_channels": 64}
     assert step(convolution(8, 8)) == {"ranges": "percentile", "depthwise": "float"}
-
-
-def convolution(channels: int, groups: int) -> onnx.ModelProto:
-    """A single one."""
-    node = onnx.helper.make_node("Conv", ["x", "w"], ["y"], "conv", group=groups)
-    size = [1, channels, 4, 4]
-    weight = np.ones((channels, channels // groups, 1, 1), np.float32)
-    return tiny.model([node], {"x": ("float32", size)}, {"y": ("float32", size)}, {"w": weight})

@@ -121,10 +121,9 @@ def code_all(
 ) -> Json:
     """Child entry: code weight by weight; answers edits as JSON."""
     work = _Work(open_trusted(Path(path)), weights, Scheme(**scheme), Store(Path(store)))
-    linear = _linear(work.model, weights)
     in_order(
         work.model,
-        list(linear),
+        list(work.linear),
         work.one,
         None if calibration is None else Calibration.from_json(calibration),
         how=how,
@@ -132,7 +131,7 @@ def code_all(
         folder=Path(path).parent,
         store=work.store,
     )
-    seen = {site.weight for site in linear.values()}
+    seen = {site.weight for site in work.linear.values()}
     for site in sites(work.model):
         if site.weight in weights and site.weight not in seen:
             work.one(site, None)
@@ -167,12 +166,12 @@ class _Work:
         self.count = self.size_bytes = 0
         self._weights = weights
         self._scheme = scheme
-        self._linear = _linear(model, weights)
+        self.linear = _linear(model, weights)
 
     def one(self, site: Site, groups: Sequence[Seen] | None) -> list[ReplaceWeight]:
         """Code a weight; answers the float ones that say the same, if it is of a linear map."""
         before = rows_of(self.model, site)
-        plain = site.node not in self._linear and site.op_type != "Gather"
+        plain = site.node not in self.linear and site.op_type != "Gather"
         scheme = _PLAIN if plain else self._scheme
         later: list[ReplaceWeight] = []
         if groups is None:
@@ -185,8 +184,7 @@ class _Work:
             after = dequantize(found).astype(np.float64)
             bias = every.bias_for(after)
             self.errors[site.node] = every.error(after, bias) / (every.variance or 1.0)
-            later = replaced(self.model, site, after, bias, self.store)
-            later = later if seen.centred else later[:1]
+            later = replaced(self.model, site, after, bias if seen.centred else None, self.store)
         edit = EncodeWeight(
             weight=site.weight,
             encoding=CodebookEncoding.of(as_stored(site, found), self.store),

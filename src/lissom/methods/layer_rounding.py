@@ -96,8 +96,8 @@ class _Work:
                 bias[group] = every.bias_for(after)
         rows = _joined(found)
         self.errors[site.node] = tally.shares()
-        floats = replaced(self.original, site, dequantize(rows), bias.ravel(), self.store)
-        floats = floats if seen is not None and seen[0].centred else floats[:1]
+        moved = bias.ravel() if seen is not None and seen[0].centred else None
+        floats = replaced(self.original, site, dequantize(rows), moved, self.store)
         self.edits += [form.edit(site, rows, self.store, packed=packed), *floats[1:]]
         report(len(self.errors))
         return floats

@@ -260,21 +260,20 @@ def readers_of(
 
 
 def replaced(
-    model: Model, site: Site, weight: Array, bias: Array, store: Store
+    model: Model, site: Site, weight: Array, bias: Array | None, store: Store
 ) -> list[ReplaceWeight]:
-    """Edits that give a site another flat weight, and the bias of y = W x + b.
+    """Edits that give a site another flat weight, and the bias of y = W x + b, if there is one.
 
     Args:
         model: that the site is in.
         site: the operator.
         weight: [outputs, inputs x kernel].
-        bias: [outputs]; for a product whose bias is added behind it, what comes on top of that.
+        bias: [outputs]; for a product whose bias is added behind it, what comes on top of that;
+            None leaves it as it is.
         store: where the arrays are put.
     """
-    return [
-        ReplaceWeight(weight=site.weight, values=store.put_array(unflat(site, weight))),
-        rebiased(model, site, bias, store),
-    ]
+    edit = ReplaceWeight(weight=site.weight, values=store.put_array(unflat(site, weight)))
+    return [edit] if bias is None else [edit, rebiased(model, site, bias, store)]
 
 
 def rebiased(model: Model, site: Site, bias: Array, store: Store) -> ReplaceWeight:
