@@ -16,7 +16,7 @@ def test_round_trip_through_text() -> None:
         float16_compute=False,
         absorbed_operators=frozenset({"Relu"}),
         float_answers=frozenset({"Conv"}),
-        asymmetric_weights=False,
+        asymmetric_weights=True,
         folds_weights=frozenset({"Conv"}),
         precisions=(("bf16", (("INFERENCE_PRECISION_HINT", "bf16"),)),),
         slow_fusions=("SkipLayerNormFusion",),

@@ -9,6 +9,7 @@ from lissom.graph import probe_models
 from lissom.runtime import _probing as module
 from lissom.runtime._probing import (
     Bench,
+    asymmetric_weights,
     feeds_of,
     folds_weights,
     kept_facts,
@@ -66,6 +67,19 @@ def test_weights_are_folded_where_that_gains(
     notes: list[str] = []
     assert folds_weights(bench, notes) == folds
     assert f"{gain:.2f} x as fast" in notes[0]
+
+
+@pytest.mark.parametrize(("gain", "faster"), [(1.3, True), (1.0, False), (0.7, False)])
+def test_zero_points_in_weights_must_gain(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, gain: float, faster: bool
+) -> None:
+    monkeypatch.setattr(Bench, "gain", lambda *_: gain)
+    notes: list[str] = []
+    assert asymmetric_weights(bench, notes) is faster
+    assert notes == [
+        f"Conv 1x64x28x28 * 64x64x3x3 on integers: {gain:.2f} x as fast with zero points in the "
+        "weights"
+    ]
 
 
 def test_weight_only_lists_what_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """What is proposed for small models, where a runtime does all or nearly nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 
@@ -10,7 +12,7 @@ from lissom.search.proposals import Proposals, proposals
 from tests import tiny
 from tests.graph.graphs import model_of
 
-__all__ = ["FACTS", "POOR", "convolution", "names", "proposed"]
+__all__ = ["ASYMMETRIC", "FACTS", "POOR", "convolution", "names", "proposed"]
 
 FACTS = Facts(
     activation="uint8",
@@ -21,6 +23,7 @@ FACTS = Facts(
     dynamic_operators=frozenset({"MatMul", "Gemm"}),
     float16_compute=False,
 )
+ASYMMETRIC = replace(FACTS, asymmetric_weights=True)
 POOR = Facts(
     activation="uint8",
     reduce_range=False,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tests import tiny
-from tests.search.offered import FACTS, names, proposed
+from tests.search.offered import ASYMMETRIC, FACTS, convolution, names, proposed
 
 
 def test_the_mixed_recipe_parts_the_operators() -> None:
@@ -13,11 +13,11 @@ def test_the_mixed_recipe_parts_the_operators() -> None:
     assert mixed.steps[1].exclude == ()
 
 
-def test_weights_with_zero_points_are_left_out_where_they_end_the_integer_kernel() -> None:
-    wide = tiny.cnn()
-    found = proposed(wide, facts=replace(FACTS, asymmetric_weights=False))
-    reasons = {one.name: one.reason for one in found.left_out}
-    assert reasons["static-asymmetric"]
+def test_weights_with_zero_points_are_left_out_where_they_gain_nothing() -> None:
+    wide = convolution(64, 1)
+    reasons = {one.name: one.reason for one in proposed(wide).left_out}
+    assert "no convolution faster" in reasons["static-asymmetric"]
+    assert "static-asymmetric" in names(proposed(wide, facts=ASYMMETRIC))
 
 
 def test_packed_matrices_of_4_bits_are_not_rounded_to_nearest() -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 import onnx
 
+from lissom.runtime.facts import Facts
 from tests import tiny
-from tests.search.offered import convolution, proposed
+from tests.search.offered import ASYMMETRIC, FACTS, convolution, proposed
 
 
 def test_convolutions_are_pruned_before_fixed_ranges_and_matrices_before_dynamic_ones() -> None:
@@ -39,10 +40,11 @@ def test_pruning_needs_samples_and_channels() -> None:
 
 
 def test_what_is_quantized_after_pruning_is_as_fast_as_it_can_be() -> None:
-    def step(made: onnx.ModelProto) -> Mapping[str, Any]:
-        found = {one.recipe.name: one.recipe for one in proposed(made).tried}
+    def step(made: onnx.ModelProto, facts: Facts = FACTS) -> Mapping[str, Any]:
+        found = {one.recipe.name: one.recipe for one in proposed(made, facts=facts).tried}
         return found["pruned-30-static"].steps[-2].parameters
 
     assert step(tiny.cnn()) == {"ranges": "mse"}
-    assert step(convolution(64, 1)) == {"ranges": "mse", "asymmetric_channels": 64}
+    assert step(convolution(64, 1)) == {"ranges": "mse"}
+    assert step(convolution(64, 1), ASYMMETRIC) == {"ranges": "mse", "asymmetric_channels": 64}
     assert step(convolution(8, 8)) == {"ranges": "percentile", "depthwise": "float"}

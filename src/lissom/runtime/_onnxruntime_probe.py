@@ -23,6 +23,7 @@ from lissom.runtime._probing import (
     HEAVY,
     PRODUCTS,
     Bench,
+    asymmetric_weights,
     feeds_of,
     folds_weights,
     named,
@@ -54,7 +55,7 @@ def probe(*, folder: str) -> Json:
         weight_only=weight_only(bench, notes),
         dynamic_operators=_dynamic_operators(bench, notes),
         float_answers=_float_answers(bench),
-        asymmetric_weights=_asymmetric_weights(bench),
+        asymmetric_weights=asymmetric_weights(bench, notes),
         folds_weights=folds_weights(bench, notes),
         precisions=_precisions(bench, notes),
         float16_compute=_float16_compute(bench, notes),
@@ -160,12 +161,6 @@ def _float_answers(bench: _Bench) -> frozenset[str]:
         if not ran["DequantizeLinear"] and not ran[name]:
             found.add(name)
     return frozenset(found)
-
-
-def _asymmetric_weights(bench: _Bench) -> bool:
-    shape, weight, _ = CONVOLUTION
-    model = probe_models.integer_product(shape, weight, "uint8", zero=3)
-    return not bench.executed(model, feeds_of(shape))["Conv"]
 
 
 def _precisions(

@@ -21,6 +21,7 @@ from lissom.runtime._probing import (
     HEAVY,
     PRODUCTS,
     Bench,
+    asymmetric_weights,
     feeds_of,
     folds_weights,
     named,
@@ -65,7 +66,7 @@ def probe(*, folder: str) -> Json:
         weight_only=weight_only(bench, notes),
         dynamic_operators=_dynamic_operators(bench, notes),
         float_answers=_float_answers(bench, activation),
-        asymmetric_weights=_asymmetric_weights(bench),
+        asymmetric_weights=asymmetric_weights(bench, notes),
         folds_weights=folds_weights(bench, notes),
         precisions=_precisions(bench, notes),
         float16_compute=_float16_compute(bench, notes),
@@ -161,14 +162,6 @@ def _float_answers(bench: _Bench, activation: str) -> frozenset[str]:
         if own and _INTEGERS.issuperset(own):
             found.add(name)
     return frozenset(found)
-
-
-def _asymmetric_weights(bench: _Bench) -> bool:
-    shape, weight, _ = CONVOLUTION
-    model = probe_models.integer_product(shape, weight, "uint8", zero=3)
-    ran = bench.executed(model, feeds_of(shape))
-    own = [precision for kind, precision in ran if kind not in _AROUND]
-    return bool(own) and _INTEGERS.issuperset(own)
 
 
 def _precisions(

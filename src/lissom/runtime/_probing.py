@@ -24,6 +24,7 @@ __all__ = [
     "HEAVY",
     "PRODUCTS",
     "Bench",
+    "asymmetric_weights",
     "feeds_of",
     "folds_weights",
     "kept_facts",
@@ -146,6 +147,24 @@ def weight_only(bench: Bench, notes: list[str]) -> tuple[tuple[int, int], ...]:
                 f"{named(rows, (inner, features))}: {gain:.2f} x as fast as float32"
             )
     return tuple(usable)
+
+
+def asymmetric_weights(bench: Bench, notes: list[str]) -> bool:
+    """See whether a convolution on integers is faster with zero points in its weights.
+
+    Processors differ: some then run a faster kernel, others need a quarter or half as much time
+    again, and some runtimes compute in float.
+    """
+    shape, weight, _ = CONVOLUTION
+    gain = bench.gain(
+        probe_models.integer_product(shape, weight, "uint8"),
+        probe_models.integer_product(shape, weight, "uint8", zero=3),
+        feeds_of(shape),
+    )
+    notes.append(
+        f"{named(shape, weight)} on integers: {gain:.2f} x as fast with zero points in the weights"
+    )
+    return gain > GAIN
 
 
 def folds_weights(bench: Bench, notes: list[str]) -> frozenset[str]:

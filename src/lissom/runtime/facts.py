@@ -32,7 +32,7 @@ class Facts:
             and that is faster than the float one.
         float_answers: Operators among the integer ones whose kernel can also answer in float, so
             that their output is rounded only where a reader wants integers.
-        asymmetric_weights: Whether a convolution keeps its integer kernel if its weights have zero
+        asymmetric_weights: Whether a convolution on integers is faster if its weights have zero
             points.
         float16_compute: Whether arithmetic in float16 is faster than in float32.
         folds_weights: Float operators whose integer weights are faster widened by plain operators,
@@ -52,7 +52,7 @@ class Facts:
     float16_compute: bool
     absorbed_operators: frozenset[str] = frozenset()
     float_answers: frozenset[str] = frozenset({"MatMul", "Gemm"})
-    asymmetric_weights: bool = True
+    asymmetric_weights: bool = False
     folds_weights: frozenset[str] = frozenset()
     precisions: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     slow_fusions: tuple[str, ...] = ()

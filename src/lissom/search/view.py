@@ -105,7 +105,7 @@ class View:
         if not self.wide:
             return f"no convolution has {WIDE} input channels"
         if not self.facts.asymmetric_weights:
-            return "in the runtime weights with zero points end the integer kernel"
+            return "zero points in the weights make no convolution faster here"
         return ""
 
     def no_dynamic(self) -> str:
