@@ -1,10 +1,11 @@
-"""Let the measurement choose the runtime: the published tasks with all that are installed.
+"""The published tasks with other wishes: another runtime or the best of all, a small file.
 
-    python -m bench.places [TASK ...] [--cache DIR] [--models DIR]
+    python -m bench.places [TASK ...] [--target NAME] [--goal GOAL] [--max-drop SHARE]
 
-As `python -m bench`, but with `--target auto`. The original on ONNX Runtime and the choice where it
-was measured to be best are then scored on the labelled test set and timed interleaved, by a clock
-of this file's own. Raw results go to `bench/results/places.json`, one entry a task.
+As `python -m bench`, but with `--target auto` unless told otherwise. The original on ONNX Runtime
+and the choice where it was measured to be best are then scored on the labelled test set and timed
+interleaved, by a clock of this file's own. Raw results go to `bench/results/places.json`, one entry
+a task and wish.
 """
 
 import argparse
@@ -12,9 +13,10 @@ import json
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -25,14 +27,34 @@ from lissom.measure.environment import current
 from lissom.runtime import registry
 from lissom.runtime.protocol import Session
 from lissom.runtime.target import Target
+from lissom.search.limits import DEFAULT_MAX_DROP, Goal
 from lissom.search.places import AUTO
 
 RESULT = Path(__file__).parent / "results" / "places.json"
-MAX_DROP = 0.01
 _ROUNDS = 25
 _ROUND_SECONDS = 0.2
 
 Placed = tuple[Path, Target]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a run is asked for.
+
+    Attributes:
+        target: the name of a runtime, or `auto`.
+        goal: of the run.
+        max_drop: the largest loss of score.
+    """
+
+    target: str
+    goal: Goal
+    max_drop: float
+
+    @property
+    def label(self) -> str:
+        """In one word."""
+        return f"{self.target}-{self.goal}-{100 * self.max_drop:g}"
 
 
 def main() -> None:
@@ -45,19 +67,25 @@ def main() -> None:
     parser.add_argument("tasks", nargs="*", metavar="TASK", help=", ".join(task.NAMES))
     parser.add_argument("--cache", type=Path, default=Path("build") / "bench")
     parser.add_argument("--models", type=Path, help="folder with ready fmnist_*.onnx")
+    parser.add_argument("--target", default=AUTO, help="as that of `lissom compress`")
+    parser.add_argument("--goal", default="speed", choices=get_args(Goal))
+    parser.add_argument("--max-drop", type=float, default=DEFAULT_MAX_DROP)
     given = parser.parse_args()
+    wish = Wish(given.target, given.goal, given.max_drop)
     if unknown := set(given.tasks) - set(task.NAMES):
         parser.error(f"no such task: {', '.join(sorted(unknown))}")
     for name in given.tasks or task.NAMES:
-        found = run(ensure(name, given.cache, given.models), given.cache)
+        found = run(ensure(name, given.cache, given.models), wish, given.cache)
         known = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
-        RESULT.write_text(json.dumps({**known, name: found}, indent=1) + "\n", encoding="utf-8")
+        RESULT.write_text(
+            json.dumps({**known, f"{name}: {wish.label}": found}, indent=1) + "\n", encoding="utf-8"
+        )
         print(f"{name}: {found['choice']['name']}, {found['speedup']:.2f}x, "
               f"drop {100 * found['drop']:.2f} points")  # fmt: skip
 
 
-def run(job: task.Task, cache: Path) -> dict[str, Any]:
-    """Compress one task's model in every runtime, and check the choice.
+def run(job: task.Task, wish: Wish, cache: Path) -> dict[str, Any]:
+    """Compress one task's model as wished, and check the choice.
 
     Raises:
         RuntimeError: nothing was delivered.
@@ -69,11 +97,11 @@ def run(job: task.Task, cache: Path) -> dict[str, Any]:
     result = lissom.compress(
         job.model,
         lissom.Data(source=job.calibration),
-        limits=lissom.Limits(max_drop=MAX_DROP),
-        target=lissom.Places.find(AUTO, first.threads),
+        limits=lissom.Limits(goal=wish.goal, max_drop=wish.max_drop),
+        target=lissom.Places.find(wish.target, first.threads),
         judge=lissom.Judge(original_quality=known),
         settings=lissom.Settings(store=cache / "store"),
-        out=cache / "out" / f"{job.name}-places-{datetime.now(UTC):%Y%m%dT%H%M%S}",
+        out=cache / "out" / f"{job.name}-{wish.label}-{datetime.now(UTC):%Y%m%dT%H%M%S}",
     )
     if result.delivered is None:
         raise RuntimeError(f"{job.name}: nothing was delivered")
@@ -84,7 +112,8 @@ def run(job: task.Task, cache: Path) -> dict[str, Any]:
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "environment": current().to_json(),
-        "max_drop": MAX_DROP,
+        "task": job.name,
+        "wish": asdict(wish),
         "metric": job.metric,
         "seconds": time.monotonic() - started,
         "choice": {"name": chosen.name, "met": result.choice.met, **chosen.target.to_json()},

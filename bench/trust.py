@@ -28,18 +28,33 @@ def sections(folder: Path) -> list[str]:
 
 
 def _places(found: dict[str, Any]) -> list[str]:
-    rows = [
-        f"| {name} | `{m['choice']['name']}` | {m['speedup']:.2f} | {100 * m['drop']:+.2f} |"
-        for name, m in found.items()
-    ]
+    rows = []
+    for m in found.values():
+        wish = m["wish"]
+        cells = (
+            m["task"],
+            wish["target"],
+            wish["goal"],
+            f"{100 * wish['max_drop']:g}",
+            f"`{m['choice']['name']}`",
+            f"{m['size_ratio']:.2f}",
+            f"{m['speedup']:.2f}",
+            f"{100 * m['drop']:+.2f}",
+            f"{m['seconds']:.0f}",
+            m["environment"]["cpu"],
+        )
+        rows.append(f"| {' | '.join(cells)} |")
     return [
-        "## Any runtime that is installed",
+        "## Other runtimes and other goals",
         "",
-        "`--target auto`, one thread, otherwise as above (`python -m bench.places`). Speedup",
-        "against the original on ONNX Runtime; scored afterwards on the labelled test set.",
+        "What `lissom compress` chose with this `--target`, `--goal` and `--max-drop`, one thread,",
+        "otherwise as above (`python -m bench.places`); `auto`: the best of all runtimes that are",
+        "installed. Speedup against the original on ONNX Runtime; scored afterwards on the",
+        "labelled test set.",
         "",
-        "| task | chosen | speedup | drop, points |",
-        "| --- | --- | --- | --- |",
+        "| task | target | goal | allowed | chosen | times smaller | speedup | drop, points "
+        "| seconds | machine |",
+        f"|{' --- |' * 10}",
         *rows,
     ]
 

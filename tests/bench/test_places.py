@@ -27,6 +27,10 @@ def test_every_feed_is_scored_where_the_model_runs(job: Task) -> None:
     assert places.scored(job, (job.model, Target(threads=2))) == 2.0
 
 
+def test_a_wish_in_one_word() -> None:
+    assert places.Wish("openvino", "size", 0.005).label == "openvino-size-0.5"
+
+
 def test_a_model_against_itself(job: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "_ROUNDS", 3)
     monkeypatch.setattr(places, "_ROUND_SECONDS", 0.002)

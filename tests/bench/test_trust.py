@@ -37,9 +37,21 @@ def test_the_certificates_row(tmp_path):
 
 def test_kills_and_places(tmp_path):
     written(tmp_path, "kills", {"kills": [{}] * 100, "runs": [{}] * 9, "verdict": "all equal"})
-    row = {"choice": {"name": "static@openvino"}, "speedup": 3.456, "drop": 0.0075}
-    (tmp_path / "places.json").write_text(json.dumps({"minilm": row}))
+    row = {
+        **MACHINE,
+        "task": "minilm",
+        "wish": {"target": "openvino", "goal": "size", "max_drop": 0.005},
+        "choice": {"name": "static@openvino"},
+        "size_ratio": 4.0,
+        "speedup": 3.456,
+        "drop": 0.0075,
+        "seconds": 61.2,
+    }
+    (tmp_path / "places.json").write_text(json.dumps({"minilm: a wish": row}))
     places, kills = trust.sections(tmp_path)
-    assert "| minilm | `static@openvino` | 3.46 | +0.75 |" in places
+    assert (
+        "| minilm | openvino | size | 0.5 | `static@openvino` | 4.00 | 3.46 | +0.75 | 61 "
+        "| a processor |" in places
+    )
     assert "ended 100 times at random moments in 9 runs" in kills
     assert "continued by the same command: all equal." in kills
