@@ -36,6 +36,30 @@ def test_what_is_not_needed_is_gone_and_the_model_stays():
     assert [node.name for node in model.nodes] == ["fc0", "relu0", "fc1"]
 
 
+def test_a_part_may_begin_at_what_a_node_gives():
+    proto = tiny.mlp()
+    model, feeds = model_of(proto), tiny.feeds(proto)
+    (hidden,) = answers(extract(model, ["relu0.out"]), feeds)
+    part = extract(model, ["y"], given={"relu0.out": hidden.dtype, "fc0.out": hidden.dtype})
+    assert [node.name for node in part.nodes] == ["fc1"]
+    assert [port.name for port in part.inputs] == ["x", "relu0.out"]
+    assert set(part.weights) == {"fc1.weight", "fc1.bias"}
+    expected = answers(model, feeds)[0]
+    np.testing.assert_array_equal(answers(part, {**feeds, "relu0.out": hidden})[0], expected)
+
+
+@pytest.mark.parametrize("flag", [True, False])
+def test_what_bodies_capture_can_be_given(flag):
+    proto = tiny.branchy()
+    model, feeds = model_of(proto), {**tiny.feeds(proto), "flag": np.asarray(flag)}
+    before = next(node for node in model.nodes if node.name == "proj").outputs[0]
+    (made,) = answers(extract(model, [before]), feeds)
+    part = extract(model, ["chosen"], given={before: made.dtype})
+    assert [node.name for node in part.nodes] == ["choose"]
+    expected = answers(extract(model, ["chosen"]), feeds)[0]
+    np.testing.assert_array_equal(answers(part, {**feeds, before: made})[0], expected)
+
+
 def test_the_order_is_as_asked_and_names_count_once():
     part = extract(model_of(tiny.mlp()), ["y", "fc0.out", "y"])
     assert [port.name for port in part.outputs] == ["y", "fc0.out"]

@@ -12,11 +12,10 @@ from lissom.graph.site import sites
 from lissom.measure.calibration import Calibration
 from lissom.methods import gathering
 from lissom.methods.gathering import (
+    Between,
     Gathering,
-    Spool,
     batches,
     gathered,
-    gathered_now,
     is_held_out,
     split,
     statistics,
@@ -46,7 +45,7 @@ def test_what_is_gathered_is_split_into_what_to_fit_and_what_is_held_out(tmp_pat
     context = layers.context(MODEL, Store(tmp_path / "store"))
     wanted = [reading for _, reading in readings(MODEL).values()]
     calibration = Calibration.from_json(context.calibration.to_json())
-    found = gathered(MODEL, wanted, calibration, tmp_path)
+    (found,) = gathered(MODEL, [wanted], calibration, tmp_path)
     assert set(found) == {"fc0", "fc1"}
     assert [part.rows for part in found["fc1"]] == pytest.approx([48, 12])
     site, _ = readings(MODEL)["fc1"]
@@ -114,19 +113,6 @@ def test_groups_take_memory_each(monkeypatch):
     assert split(model, [["a", "b"]]) == [["a"], ["b"]]
 
 
-def test_rows_come_back_from_disk_by_operator_and_run(tmp_path):
-    written = {("a", 0): (2, 3), ("b", 0): (1, 4), ("a", 1): (0, 3), ("a", 2): (5, 3)}
-    given = {key: RNG.standard_normal(shape) for key, shape in written.items()}
-    spool = Spool(tmp_path)
-    for (node, _), values in given.items():
-        spool.append(node, values)
-    for (node, number), values in given.items():
-        np.testing.assert_array_equal(spool.read(node, number), values.astype(np.float32))
-    spool.drop("a")
-    np.testing.assert_array_equal(spool.read("b", 0), given["b", 0].astype(np.float32))
-    assert len(list(tmp_path.iterdir())) == 1
-
-
 @pytest.fixture
 def made(tmp_path):
     store = Store(tmp_path)
@@ -140,9 +126,10 @@ def made(tmp_path):
 
 def between(made, now=None):
     model, _, calibration, store = made
-    wanted = [reading for _, reading in readings(model, grouped=True).values()]
+    nodes = list(readings(model, grouped=True))
     with store.scratch() as folder:
-        return gathered_now(model, now or model, wanted, calibration, folder)
+        seen = Between(model, [nodes], calibration, folder, changes=now is not None)
+        return seen.moments(0, now or model)
 
 
 def test_the_moments_are_those_of_the_rows(made) -> None:
@@ -197,10 +184,10 @@ def test_before_a_sum_the_target_is_what_the_sum_lacks(tmp_path) -> None:
     calibration = lab.calibration(model, store, feeds)
     half = store.put_array((model.weight("a.w") / 2).astype(np.float32))
     now = edited(model, [ReplaceWeight(weight="a.w", values=half)], store)
-    wanted = [readings(model, grouped=True)["b"][1]]
     with store.scratch() as folder:
         sums = {"b": ("sum", "a")}
-        ((fitting, _),) = gathered_now(model, now, wanted, calibration, folder, sums=sums)["b"]
+        seen = Between(model, [["b"]], calibration, folder, sums=sums, changes=True)
+        ((fitting, _),) = seen.moments(0, now)["b"]
     x = np.concatenate([feed["x"] for feed in feeds]).astype(np.float64)
     a = x @ model.weight("a.w")
     np.testing.assert_allclose(fitting.x, (a / 2).sum(axis=0), rtol=1e-4, atol=1e-5)
@@ -216,8 +203,8 @@ def test_parts_of_models_copy_no_weights(tmp_path) -> None:
     with store.scratch() as folder:
         spill(model, folder.resolve() / "model.onnx")
         held = open_trusted(folder.resolve() / "model.onnx")
-        wanted = [reading for _, reading in readings(held, grouped=True).values()]
-        gathered_now(held, held, wanted, calibration, folder.resolve())
+        nodes = list(readings(held, grouped=True))
+        Between(held, [nodes], calibration, folder.resolve()).moments(0, held)
         sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
     assert sizes["model.onnx.data"] == 3 * 40 * 40 * 4
     assert sizes["part.onnx"] < 2000

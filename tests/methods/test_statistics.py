@@ -1,12 +1,14 @@
 """What least squares does not reach gives the original's means and variances again."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from lissom.graph.channels.removal import removal
 from lissom.graph.edit import ReplaceWeight
 from lissom.measure.calibration import Calibration
-from lissom.methods.gathering import Spool
+from lissom.methods.passes import Passes, Spool
 from lissom.methods.repair import repair
 from lissom.methods.statistics import (
     ROWS,
@@ -108,7 +110,8 @@ def test_means_and_variances_are_the_originals_again(name, store, tmp_path):
     calibration = Calibration.from_json(layers.context(model, store).calibration.to_json())
     targets, one = Spool(tmp_path), adjustables(model)["one"]
     keep_targets(model, {"one": (one, None)}, targets, calibration, tmp_path)
-    edits, errors = adjust(now, ["one"], targets, calibration, tmp_path)
+    passing = partial(Passes(calibration, tmp_path).runs, now)
+    edits, errors = adjust(now, ["one"], targets, passing, store)
     fixed = edited(now, edits, store)
     want, off, got = (values(each, "one") for each in (model, now, fixed))
     assert np.abs(off.mean(0) - want.mean(0)).max() > 0.02
@@ -127,10 +130,11 @@ def test_nothing_is_touched_where_nothing_is_wrong(store, tmp_path):
     calibration = Calibration.from_json(layers.context(model, store).calibration.to_json())
     targets, one = Spool(tmp_path), adjustables(model)["one"]
     keep_targets(model, {"one": (one, None)}, targets, calibration, tmp_path)
-    edits, errors = adjust(model, ["one"], targets, calibration, tmp_path)
+    passing = partial(Passes(calibration, tmp_path).runs, model)
+    edits, errors = adjust(model, ["one"], targets, passing, store)
     assert edits == []
     assert errors["one"] < 1e-9
-    assert adjust(model, [], targets, calibration, tmp_path) == ([], {})
+    assert adjust(model, [], targets, passing, store) == ([], {})
 
 
 def test_what_can_be_adjusted_and_what_least_squares_reaches_are_told_apart():

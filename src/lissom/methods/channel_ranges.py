@@ -13,7 +13,7 @@ from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.measure.calibration import Calibration
 from lissom.methods.errand import Errand
-from lissom.methods.gathering import runs
+from lissom.methods.passes import runs
 from lissom.methods.reading import Array
 from lissom.store.hashing import Json
 from lissom.store.refs import ArrayRef

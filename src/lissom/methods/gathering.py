@@ -7,17 +7,17 @@ rows are kept instead, unless the matrix itself is needed.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 
-from lissom.graph.extract import extract
 from lissom.graph.model import Model
-from lissom.graph.save import spill
 from lissom.graph.site import Site
-from lissom.measure.calibration import Calibration, fetched, opened
+from lissom.measure.calibration import Calibration
+from lissom.methods.passes import Passes
 from lissom.methods.reading import Array, Reading, readings, rows
 from lissom.methods.row_weights import normalized, read_by, row_weights
 from lissom.methods.stages import bias_behind
@@ -27,15 +27,13 @@ from lissom.numerics.moments import Moments, Statistics
 __all__ = [
     "HELD_OUT",
     "ROWS",
+    "Between",
     "Gathering",
     "MomentsPair",
     "Pair",
-    "Spool",
     "batches",
     "gathered",
-    "gathered_now",
     "is_held_out",
-    "runs",
     "split",
     "statistics",
     "too_large",
@@ -162,158 +160,145 @@ class Gathering(Generic[_Kind]):
 
 def gathered(
     model: Model,
-    wanted: Sequence[Reading],
+    parts: Sequence[Sequence[Reading]],
     calibration: Calibration,
     folder: Path,
     *,
-    together: int = 1,
-) -> dict[str, Pair]:
-    """What rows say of what operators read and give, by node: to fit to, and held out."""
-    behind = normalized(model, wanted)
-    values = [value for one in wanted for value in (one.input, one.output)]
-    found = Gathering(partial(statistics, together=together))
-    for number, given in runs(model, [*values, *read_by(behind)], calibration, folder):
-        for one in wanted:
-            x, y = rows(one, given[one.input], given[one.output], most=ROWS, seed=number)
-            found.add(one.node, number, x, y, row_weights(behind, one, given, ROWS, number))
-    return found.found()
-
-
-def gathered_now(
-    original: Model,
-    now: Model,
-    wanted: Sequence[Reading],
-    calibration: Calibration,
-    folder: Path,
-    *,
-    sums: Mapping[str, Sequence[str]] = MappingProxyType({}),
-) -> dict[str, list[MomentsPair]]:
-    """Moments of what operators read in one model, and should give, by node and group.
+    together: Sequence[int] = (),
+) -> Iterator[dict[str, Pair]]:
+    """What rows say of what operators read and give, by node: to fit to, and held out.
 
     Args:
-        original: gives what they should give.
-        now: gives what they read; may be the same.
-        wanted: the operators.
-        calibration: samples to run both on.
+        model: the network.
+        parts: operators that are looked at in one pass over the samples, each after the other.
+        calibration: samples.
         folder: a scratch folder, as for `spill`.
-        sums: of operators whose output is added to something: the sum, and what it is added to.
-            They should give what the original's sum is, less what they are added to now.
+        together: for each part, how many operators must be seen at once; one unless told.
     """
-    known = readings(original, grouped=True)
-    shifts = {node: bias_behind(original, known[node][0]) for node in sums}
-    targets = {one.node: sums[one.node][0] if one.node in sums else one.output for one in wanted}
-    inputs = [one.input for one in wanted] + [past for _, past in sums.values()]
-    most = max(1, -(-_MOST_ROWS // max(calibration.count, 1)))
-    groups = [Gathering(_moments) for _ in range(max((one.groups for one in wanted), default=0))]
-    behind = normalized(original, wanted)
-    outputs = [*targets.values(), *read_by(behind)]
-    both = _both(original, outputs, now, inputs, calibration, folder)
-    for number, given, read in both:
-        for one in wanted:
-            value = read[one.input]
-            x, y = rows(one, value, given[targets[one.node]], most=most, seed=number)
-            if one.node in sums:
-                past = rows(one, value, read[sums[one.node][1]], most=most, seed=number)[1]
-                y = y - past - shifts[one.node]
-            weights = row_weights(behind, one, {**given, one.input: value}, most, number)
-            parts = (np.split(array, one.groups, axis=1) for array in (x, y))
-            for group, *own in zip(groups, *parts, strict=False):  # others have more groups
-                group.add(one.node, number, *own, weights)
-    found = [group.found() for group in groups]
-    return {one.node: [each[one.node] for each in found[: one.groups]] for one in wanted}
+    passes = Passes(calibration, folder)
+    behind = [normalized(model, wanted) for wanted in parts]
+    values = [
+        [*(value for one in wanted for value in (one.input, one.output)), *read_by(norms)]
+        for wanted, norms in zip(parts, behind, strict=True)
+    ]
+    for part, wanted in enumerate(parts):
+        found = Gathering(partial(statistics, together=together[part] if together else 1))
+        later = set(chain.from_iterable(values[part + 1 :]))
+        for number, given in passes.runs(model, values[part], later):
+            for one in wanted:
+                x, y = rows(one, given[one.input], given[one.output], most=ROWS, seed=number)
+                weights = row_weights(behind[part], one, given, ROWS, number)
+                found.add(one.node, number, x, y, weights)
+        yield found.found()
+
+
+class Between:
+    """Moments of what operators read in a network, and should give as they do in the original.
+
+    The network may be the original itself, or one that comes of it, operator by operator.
+    """
+
+    def __init__(
+        self,
+        original: Model,
+        parts: Sequence[Sequence[str]],
+        calibration: Calibration,
+        folder: Path,
+        *,
+        sums: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        changes: bool = False,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            original: gives what operators should give.
+            parts: the operators of each pass, which may be others behind it. Of those whose square
+                matrix is too large nothing is gathered.
+            calibration: samples to run both on.
+            folder: a scratch folder, as for `spill`.
+            sums: of operators whose output is added to something: the sum, and what it is added
+                to. They should give what the original's sum is, less what they are added to now.
+            changes: whether the network differs from the original.
+        """
+        self._original, self._parts, self._sums = original, parts, sums
+        known = readings(original, grouped=True)
+        self._sites = {node: known[node][0] for part in parts for node in part}
+        self._wanted = [
+            [known[node][1] for node in part if not too_large(known[node][0])] for part in parts
+        ]
+        self._most = max(1, -(-_MOST_ROWS // max(calibration.count, 1)))
+        self._given = Passes(calibration, folder)
+        self._read = Passes(calibration, folder, "now") if changes else self._given
+        self._behind = [normalized(original, wanted) for wanted in self._wanted]
+
+    def moments(self, part: int, now: Model) -> dict[str, list[MomentsPair]]:
+        """Moments by node and group: to fit to, and held out; parts must come in their order.
+
+        Args:
+            part: its number.
+            now: the network that gives what operators read.
+        """
+        wanted, sums = self._wanted[part], self._sums
+        shifts = {
+            one.node: bias_behind(self._original, self._sites[one.node])
+            for one in wanted
+            if one.node in sums
+        }
+        most = max((one.groups for one in wanted), default=0)
+        groups = [Gathering(_moments) for _ in range(most)]
+        for number, given, read in self._runs(part, now):
+            for one in wanted:
+                value = read[one.input]
+                x, y = self._rows(one, value, given[self._target(one)], number)
+                if one.node in sums:
+                    past = self._rows(one, value, read[sums[one.node][1]], number)[1]
+                    y = y - past - shifts[one.node]
+                every = {**given, one.input: value}
+                weights = row_weights(self._behind[part], one, every, self._most, number)
+                pieces = (np.split(array, one.groups, axis=1) for array in (x, y))
+                for group, *own in zip(groups, *pieces, strict=False):  # others have more groups
+                    group.add(one.node, number, *own, weights)
+        found = [group.found() for group in groups]
+        return {one.node: [each[one.node] for each in found[: one.groups]] for one in wanted}
+
+    def _rows(self, one: Reading, x: Array, y: Array, number: int) -> list[Array]:
+        return rows(one, x, y, most=self._most, seed=number)
+
+    def _target(self, one: Reading) -> str:
+        return self._sums[one.node][0] if one.node in self._sums else one.output
+
+    def _inputs(self, part: int) -> list[str]:
+        wanted = self._wanted[part]
+        return [
+            *(one.input for one in wanted),
+            *(self._sums[one.node][1] for one in wanted if one.node in self._sums),
+        ]
+
+    def _outputs(self, part: int) -> list[str]:
+        return [*map(self._target, self._wanted[part]), *read_by(self._behind[part])]
+
+    def _runs(
+        self, part: int, now: Model
+    ) -> Iterator[tuple[int, Mapping[str, Array], Mapping[str, Array]]]:
+        """Every run's number, and some values of it in one network and in the other."""
+        rest = range(part + 1, len(self._parts))
+        inputs, outputs = self._inputs(part), self._outputs(part)
+        late_in = set(chain.from_iterable(map(self._inputs, rest)))
+        late_out = set(chain.from_iterable(map(self._outputs, rest)))
+        if self._read is self._given:
+            late = late_in | late_out
+            for number, given in self._given.runs(now, [*inputs, *outputs], late):
+                yield number, given, given
+            return
+        changing = set(chain.from_iterable(self._parts[part:]))
+        first = self._given.runs(self._original, outputs, late_out)
+        second = self._read.runs(now, inputs, late_in, changing)
+        for (number, given), (_, read) in zip(first, second, strict=True):
+            yield number, given, read
 
 
 def _moments(inputs: int, outputs: int, _: int) -> Moments:
     return Moments.empty(inputs, outputs)
-
-
-def _both(
-    original: Model,
-    outputs: Sequence[str],
-    now: Model,
-    inputs: Sequence[str],
-    calibration: Calibration,
-    folder: Path,
-) -> Iterator[tuple[int, dict[str, Array], dict[str, Array]]]:
-    """Every run's number, and some values of it in one model and in another, perhaps the same."""
-    if now is original:
-        for number, given in runs(now, [*inputs, *outputs], calibration, folder):
-            yield number, given, given
-        return
-    first = runs(original, outputs, calibration, folder)
-    second = runs(now, inputs, calibration, folder, name="now.onnx")
-    for (number, given), (_, read) in zip(first, second, strict=True):
-        yield number, given, read
-
-
-def runs(
-    model: Model,
-    values: Iterable[str],
-    calibration: Calibration,
-    folder: Path,
-    *,
-    name: str = "part.onnx",
-) -> Iterator[tuple[int, dict[str, Array]]]:
-    """Every calibration run's number, and some values of it.
-
-    Args:
-        model: what runs.
-        values: of its main graph; computed ones and inputs.
-        calibration: samples.
-        folder: a scratch folder, as for `spill`.
-        name: of the file there, of which several runs at a time need one each.
-    """
-    wanted = list(dict.fromkeys(values))
-    if not wanted:
-        return
-    inner = [name for name in wanted if name in model.producers]
-    if not inner:
-        for number, inputs in enumerate(calibration.feeds()):
-            yield number, {name: inputs[name] for name in wanted}
-        return
-    path = folder / name
-    spill(extract(model, inner), path)
-    with opened(path, calibration) as session:
-        for number, inputs in enumerate(calibration.feeds()):
-            yield number, fetched(session, inputs, wanted)
-
-
-class Spool:
-    """Rows on disk by operator and run, written in order and read back one by one: float32."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._places: dict[str, list[tuple[int, tuple[int, ...]]]] = {}
-        self._ends: dict[str, int] = {}
-
-    def _path(self, node: str) -> Path:
-        return self._folder / f"rows-{list(self._places).index(node)}"
-
-    def append(self, node: str, values: Array) -> None:
-        """Add what one more run gave."""
-        places = self._places.setdefault(node, [])
-        data = np.ascontiguousarray(values, dtype=np.float32)
-        start = self._ends.get(node, 0)
-        with self._path(node).open("ab") as stream:
-            stream.write(data.tobytes())
-        places.append((start, data.shape))
-        self._ends[node] = start + data.nbytes
-
-    def read(self, node: str, number: int) -> Array:
-        """What a run gave."""
-        start, shape = self._places[node][number]
-        count = int(np.prod(shape))
-        found = np.fromfile(self._path(node), np.float32, count=count, offset=start)
-        return found.reshape(shape)
-
-    def find(self, node: str, number: int) -> Array | None:
-        """What a run gave; None if nothing was added under that name."""
-        return self.read(node, number) if node in self._places else None
-
-    def drop(self, node: str) -> None:
-        """Free the disk of what is not read any more, if there is any."""
-        if node in self._places:
-            self._path(node).unlink()
 
 
 def split(model: Model, stages: Iterable[Sequence[str]]) -> list[list[str]]:

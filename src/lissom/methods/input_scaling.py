@@ -15,7 +15,7 @@ from lissom.isolate.child import report
 from lissom.measure.calibration import Calibration
 from lissom.methods.errand import Errand
 from lissom.methods.folding import divided, folds
-from lissom.methods.gathering import gathered_now, split
+from lissom.methods.gathering import Between, split
 from lissom.methods.protocol import Context
 from lissom.methods.reading import flat, readings
 from lissom.numerics.awq import input_factors
@@ -72,10 +72,10 @@ def scale_all(
     moments: dict[str, Moments] = {}
     last: dict[str, ReplaceWeight] = {}
     done = 0
-    for batch in split(original, stages):
-        wanted = [known[node][1] for node in batch]
-        folder = Path(path).parent
-        for node, own_groups in gathered_now(original, original, wanted, seen, folder).items():
+    batches = split(original, stages)
+    between = Between(original, batches, seen, Path(path).parent)
+    for number in range(len(batches)):
+        for node, own_groups in between.moments(number, original).items():
             fitting, held_out = own_groups[0]
             moments[node] = fitting.joined(held_out)
         whole = [v for v, fold in found.items() if moments.keys() >= set(fold.readers)]

@@ -6,9 +6,9 @@ a child process.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -23,14 +23,13 @@ from lissom.graph.edit import (
     edit_from_json,
     edit_to_json,
 )
-from lissom.graph.extract import extract
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.graph.perform import perform
-from lissom.graph.save import save
 from lissom.isolate.child import report
-from lissom.measure.calibration import Calibration, fetched, opened
+from lissom.measure.calibration import Calibration
 from lissom.methods.errand import Errand
+from lissom.methods.passes import Passes
 from lissom.methods.protocol import Context
 from lissom.methods.reading import Array
 from lissom.methods.stages import stages_of
@@ -207,11 +206,23 @@ def mend_all(
     folder = Path(original).parent
     source, now = open_trusted(Path(original)), open_trusted(Path(model))
     twins = [replace(one, value=one.twin) for one in known.values()]
-    wanted = _moments(source, twins, seen, folder)
+    some = replace(seen, limit=min(seen.limit, _SAMPLES))
+    wanted = _moments(Passes(some, folder).runs(source, [one.value for one in twins]), twins)
+    stages, passes = stages_of(now, list(known)), Passes(some, folder, "now")
     edits: list[Edit] = []
     shifts: dict[str, float] = {}
-    for stage in stages_of(now, list(known)):
-        found = _moments(now, [known[node] for node in stage], seen, folder)
+    for number, stage in enumerate(stages):
+        looked_at = [known[node] for node in stage]
+        left = set(chain.from_iterable(stages[number:]))
+        found = _moments(
+            passes.runs(
+                now,
+                [one.value for one in looked_at],
+                later={known[node].value for node in left.difference(stage)},
+                changing=left,
+            ),
+            looked_at,
+        )
         own: list[Edit] = []
         for node in stage:
             (mean, variance), (present, spread) = wanted[node], found[node]
@@ -263,27 +274,22 @@ def _statistics(
 
 
 def _moments(
-    model: Model, holders: Sequence[Holder], seen: Calibration, folder: Path
+    runs: Iterable[tuple[int, Mapping[str, Array]]], holders: Sequence[Holder]
 ) -> dict[str, tuple[Array, Array]]:
-    """Mean and variance of each channel, by the node that holds them."""
-    values = list(dict.fromkeys(one.value for one in holders))
-    inner = [name for name in values if name in model.producers]
-    counts = dict.fromkeys(values, 0)
-    sums: dict[str, list[Array]] = {}
+    """Mean and variance of each channel over all runs, by the node that holds them."""
     axes = {one.value: one.axis for one in holders}
-    path = folder / "means.onnx"
-    save(extract(model, inner), path, metadata={})
-    with opened(path, seen) as session:
-        for feed in islice(seen.feeds(), _SAMPLES):
-            for name, array in fetched(session, feed, values).items():
-                rows = np.moveaxis(np.atleast_1d(array), axes[name], -1)
-                rows = rows.reshape(-1, rows.shape[-1]).astype(np.float64)
-                counts[name] += len(rows)
-                own = [rows.sum(axis=0), (rows * rows).sum(axis=0)]
-                before = sums.get(name)
-                if before is not None:
-                    own = [a + b for a, b in zip(before, own, strict=True)]
-                sums[name] = own
+    counts = dict.fromkeys(axes, 0)
+    sums: dict[str, list[Array]] = {}
+    for _, given in runs:
+        for name, array in given.items():
+            rows = np.moveaxis(np.atleast_1d(array), axes[name], -1)
+            rows = rows.reshape(-1, rows.shape[-1]).astype(np.float64)
+            counts[name] += len(rows)
+            own = [rows.sum(axis=0), (rows * rows).sum(axis=0)]
+            before = sums.get(name)
+            if before is not None:
+                own = [a + b for a, b in zip(before, own, strict=True)]
+            sums[name] = own
     found = {}
     for one in holders:
         mean, square = (total / max(counts[one.value], 1) for total in sums[one.value])

@@ -28,7 +28,7 @@ from lissom.graph.model import Model
 from lissom.graph.perform import perform
 from lissom.graph.site import Site
 from lissom.measure.calibration import Calibration
-from lissom.methods.gathering import MomentsPair, gathered_now, split, too_large
+from lissom.methods.gathering import Between, MomentsPair, split
 from lissom.methods.protocol import Context
 from lissom.methods.reading import Array, bias_of, readings
 from lissom.methods.stages import last_of_sums, stages_of, sums_of
@@ -103,12 +103,11 @@ def in_order(
     """
     known, now = readings(original, grouped=True), original
     stages = [list(nodes)] if how == "layer" else stages_of(original, nodes, sums)
-    for batch in split(original, stages):
-        wanted = [known[node][1] for node in batch if not too_large(known[node][0])]
-        found: dict[str, list[MomentsPair]] = {}
-        if held is not None and wanted:
-            within = {one.node: sums[one.node] for one in wanted if one.node in sums}
-            found = gathered_now(original, now, wanted, held, folder, sums=within)
+    batches, between = split(original, stages), None
+    if held is not None:
+        between = Between(original, batches, held, folder, sums=sums, changes=how != "layer")
+    for number, batch in enumerate(batches):
+        found = {} if between is None else between.moments(number, now)
         later: list[ReplaceWeight] = []
         for node in batch:
             site, groups = known[node][0], found.pop(node, None)

@@ -8,7 +8,11 @@ they are (`Task.steady`); which is better, repair decides at the model's outputs
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from lissom.graph.edit import ReplaceWeight
 from lissom.graph.model import Model
@@ -16,11 +20,12 @@ from lissom.graph.perform import perform
 from lissom.graph.site import Site
 from lissom.isolate.child import report
 from lissom.measure.calibration import Calibration
-from lissom.methods.gathering import ROWS, Gathering, Pair, Spool, runs, statistics
+from lissom.methods.gathering import ROWS, Gathering, Pair, statistics
+from lissom.methods.passes import Passes, Spool, runs
 from lissom.methods.reading import Reading, flat, readings, replaced, rows
 from lissom.methods.row_weights import normalized, read_by, row_weights
 from lissom.methods.stages import bias_behind
-from lissom.methods.statistics import adjust, adjustables, keep_targets
+from lissom.methods.statistics import Runs, adjust, adjustables, keep_targets
 from lissom.numerics.moments import fit
 from lissom.store.store import Store
 
@@ -69,10 +74,10 @@ def targets_of(original: Model, task: Task, held: Calibration, folder: Path) -> 
         for one in wanted:
             weights = row_weights(behind, one, given, ROWS, number)
             if weights is not None:
-                found.append(_weights_of(one.node), weights)
+                found.append(_weights_of(one.node), weights.astype(np.float32))
             y = given[given_by[one.node]]
             taken = rows(one, given[one.input], y, most=ROWS, seed=number)[1]
-            own = task.kept.get(one.node)
+            taken, own = taken.astype(np.float32), task.kept.get(one.node)
             found.append(one.node, taken if own is None else taken[:, own])
     others = {n: (one, adjusted[n]) for n, one in adjustables(original).items() if n in adjusted}
     keep_targets(original, others, found, held, folder)
@@ -103,10 +108,17 @@ def fitted(
     model, store, adjusted = reduced, held.samples.store, task.adjusted
     every: list[ReplaceWeight] = []
     errors: dict[str, float] = {}
-    for stage in task.stages:
+    passes = Passes(held, folder, "now")
+    for number, stage in enumerate(task.stages):
         now, linear = readings(model), [node for node in stage if node not in adjusted]
         past = {node: task.sums[node][1] for node in linear if node in task.sums}
-        moments = _moments(model, [now[node][1] for node in linear], past, targets, held, folder)
+        passing = partial(
+            passes.runs,
+            model,
+            later=_values(model, task, task.stages[number:]),
+            changing=set(chain.from_iterable(task.stages[number:])),
+        )
+        moments = _moments(model, [now[node][1] for node in linear], past, targets, passing)
         edits: list[ReplaceWeight] = []
         for node in linear:
             steady = node in task.steady
@@ -114,7 +126,7 @@ def fitted(
             own, errors[node] = _refitted(model, now[node][0], pair, store, steady=steady)
             edits += own
         set_right = [node for node in stage if node in adjusted]
-        more, left = adjust(model, set_right, targets, held, folder)
+        more, left = adjust(model, set_right, targets, passing, store)
         for node in () if again else stage:
             targets.drop(node)
             targets.drop(_weights_of(node))
@@ -144,8 +156,7 @@ def _moments(
     wanted: Sequence[Reading],
     past: Mapping[str, str],
     targets: Spool,
-    calibration: Calibration,
-    folder: Path,
+    passing: Runs,
 ) -> dict[str, Pair]:
     """Of what the reduced network's operators read, against the targets: to fit, and held out.
 
@@ -154,14 +165,13 @@ def _moments(
         wanted: the operators.
         past: the value that each one's output is added to, of those with a sum behind them.
         targets: what to fit to.
-        calibration: samples.
-        folder: for files of now.
+        passing: gives values of every run.
     """
     values = [*(one.input for one in wanted), *past.values()]
     known = readings(model)
     shifts = {node: bias_behind(model, known[node][0]) for node in past}
     found = Gathering(statistics)
-    for number, given in runs(model, values, calibration, folder):
+    for number, given in passing(values):
         for one in wanted:
             y = targets.read(one.node, number)
             around = given[past[one.node]] if one.node in past else None
@@ -170,6 +180,19 @@ def _moments(
                 y = y - beside[0] - shifts[one.node]
             found.add(one.node, number, x, y, targets.find(_weights_of(one.node), number))
     return found.found()
+
+
+def _values(model: Model, task: Task, stages: Sequence[Sequence[str]]) -> set[str]:
+    """What is looked at in some stages, by the names that it has now."""
+    known, others = readings(model), adjustables(model)
+    found = set[str]()
+    for node in chain.from_iterable(stages):
+        if node in task.adjusted:
+            found.update({others[node].output} if node in others else ())
+            continue
+        found.add(known[node][1].input)
+        found.update({task.sums[node][1]} if node in task.sums else ())
+    return found
 
 
 def _weights_of(node: str) -> str:

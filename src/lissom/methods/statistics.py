@@ -6,9 +6,10 @@ and shifted by channel: so that each channel's mean and variance are the origina
 where that lowers the error on held-out samples, and else nothing is changed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from lissom.graph.edit import RemoveChannels, ReplaceWeight
 from lissom.graph.model import Model
 from lissom.graph.site import Site, sites
 from lissom.measure.calibration import Calibration
-from lissom.methods.gathering import Spool, is_held_out, runs
+from lissom.methods.gathering import is_held_out
+from lissom.methods.passes import Spool, runs
 from lissom.methods.reading import Array, bias_of, read_count, readings
 from lissom.numerics.channelwise import Channels, matched
 from lissom.numerics.windows import picked
@@ -24,6 +26,7 @@ from lissom.store.store import Store
 
 __all__ = [
     "Adjustable",
+    "Runs",
     "adjust",
     "adjustables",
     "adjusted",
@@ -32,6 +35,9 @@ __all__ = [
     "kept_channels",
     "touched",
 ]
+
+Runs: TypeAlias = Callable[[Iterable[str]], Iterable[tuple[int, Mapping[str, Array]]]]
+"""Answers every run's number, and some values of it."""
 
 ROWS = 32
 # What InstanceNormalization gives has the mean and variance of its own bias and scale already.
@@ -173,6 +179,7 @@ def keep_targets(
     for number, given in runs(original, values, calibration, folder):
         for node, (one, kept) in nodes.items():
             rows = channel_rows(given[one.output], one.axis, seed=number)
+            rows = rows.astype(np.float32)
             targets.append(node, rows if kept is None else rows[:, kept])
 
 
@@ -180,8 +187,8 @@ def adjust(
     model: Model,
     nodes: Sequence[str],
     targets: Spool,
-    calibration: Calibration,
-    folder: Path,
+    passing: Runs,
+    store: Store,
 ) -> tuple[list[ReplaceWeight], dict[str, float]]:
     """Set operators right that give something else than the original's.
 
@@ -189,8 +196,8 @@ def adjust(
         model: the reduced network as it is now.
         nodes: operators, of which none reads what another gives.
         targets: what `channel_rows` gave of the original's, of the channels that are left.
-        calibration: samples.
-        folder: for files of now.
+        passing: every run's number and these values of the network, when called with them.
+        store: of weights.
 
     Returns:
         Edits of those whose held-out error falls; and what is left of each error, as a share of
@@ -199,7 +206,7 @@ def adjust(
     known = adjustables(model)
     own = {node: known[node] for node in nodes if node in known}
     sums: dict[str, tuple[Channels, Channels]] = {}
-    for number, given in runs(model, [one.output for one in own.values()], calibration, folder):
+    for number, given in passing([one.output for one in own.values()]):
         for node, one in own.items():
             now = channel_rows(given[one.output], one.axis, seed=number)
             if node not in sums:
@@ -212,7 +219,7 @@ def adjust(
         pair = matched(seen, held_out, scales=one.scale is not None)
         scale, shift = pair if pair is not None else (np.ones(channels), np.zeros(channels))
         if pair is not None:
-            edits += adjusted(model, one, scale, shift, calibration.samples.store)
+            edits += adjusted(model, one, scale, shift, store)
         errors[node] = seen.error(scale, shift) / (float(seen.spreads()[1].sum()) or 1.0)
     return edits, errors
 

@@ -144,11 +144,14 @@ def look(
         for name, system in systems.items()
     ] or [(None, {node: []}) for node in wanted]
     sites = [[known[node][0] for node in columns] for _, columns in parts]
-    for batch in batches(sites):
-        nodes = dict.fromkeys(node for number in batch for node in parts[number][1])
-        together = max(len(parts[number][1]) for number in batch)
-        read = [known[node][1] for node in nodes]
-        moments = gathered(model, read, held, folder, together=together)
+    passes = list(batches(sites))
+    read = [
+        [known[node][1] for node in dict.fromkeys(n for one in batch for n in parts[one][1])]
+        for batch in passes
+    ]
+    together = [max(len(parts[number][1]) for number in batch) for batch in passes]
+    every = gathered(model, read, held, folder, together=together)
+    for batch, moments in zip(passes, every, strict=True):
         for node, pair in moments.items():
             arrays |= _looks(node, pair)
         for number in batch:
@@ -156,6 +159,7 @@ def look(
             if name is not None:
                 arrays |= _worth(name, model, moments, columns, judge, held.samples.store)
                 report(name)
+        moments.clear()  # before those of the next pass are gathered
     return {"arrays": held.samples.store.put_arrays(arrays)}
 
 

@@ -96,9 +96,10 @@ def zero_all(
     edits: list[dict[str, Json]] = []
     untouched: list[str] = []
     weights = zeros = 0
-    for stage in split(model, [nodes]):
-        read = [known[node][1] for node in stage]
-        moments = gathered(model, read, held, Path(path).parent)
+    stages = split(model, [nodes])
+    read = [[known[node][1] for node in stage] for stage in stages]
+    every = gathered(model, read, held, Path(path).parent)
+    for stage, moments in zip(stages, every, strict=True):
         for node in stage:
             site = known[node][0]
             before = flat(model, site)
