@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lissom.numerics.adaround import adaround
-from lissom.numerics.gptq import gptq, loss
+from lissom.numerics.gptq import Factored, gptq, loss
 from lissom.numerics.grids import Shape, largest, searched
 from tests.numerics.problems import layer
 
@@ -34,7 +34,7 @@ def test_the_papers_claim(shape: Shape) -> None:
 def test_it_can_start_from_what_another_method_found() -> None:
     weight, hessian = layer(32, 48)
     grid = searched(weight, Shape(bits=4))
-    first = gptq(weight, hessian, grid.nearest)
+    first = gptq(weight, Factored.of(hessian), grid.nearest)
     around = first - (first - weight) @ hessian / np.diag(hessian)
     found = adaround(weight, hessian, grid, around=around)
     assert loss(weight, found, hessian).sum() < loss(weight, first, hessian).sum()

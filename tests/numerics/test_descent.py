@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lissom.numerics.descent import descend
-from lissom.numerics.gptq import gptq, loss
+from lissom.numerics.gptq import Factored, gptq, loss
 from lissom.numerics.grids import Shape, largest
 from tests.numerics.problems import layer
 
@@ -43,7 +43,7 @@ def test_no_single_step_is_better_than_the_end() -> None:
 def test_it_finds_more_after_gptq() -> None:
     weight, hessian = layer(64, 96)
     grid = largest(weight, Shape(bits=4))
-    start = gptq(weight, hessian, grid.nearest)
+    start = gptq(weight, Factored.of(hessian), grid.nearest)
     found = descend(weight, start, hessian, grid.nearest)
     assert loss(weight, found, hessian).sum() < loss(weight, start, hessian).sum()
 

@@ -25,7 +25,7 @@ from lissom.numerics.codebook import (
     searched_scale,
 )
 from lissom.numerics.descent import descend
-from lissom.numerics.gptq import Nearest, gptq
+from lissom.numerics.gptq import Factored, Nearest, gptq
 from lissom.numerics.kmeans import kmeans
 from lissom.numerics.levels import FIXED_BITS, Fixed, fixed_levels
 from lissom.numerics.quantized import Granularity, expand
@@ -105,7 +105,7 @@ def _damping(weight: Array, start: CodebookTensor, fitting: Array, held_out: Arr
     every = max(1, len(weight) // _TRIED)
     rows, nearest = weight[::every], _rounding(start, every)
     errors = [
-        output_error(rows, gptq(rows, fitting, nearest, damping=each), held_out)
+        output_error(rows, gptq(rows, Factored.of(fitting, damping=each), nearest), held_out)
         for each in _DAMPINGS
     ]
     return _DAMPINGS[int(np.argmin(errors))]
@@ -164,7 +164,8 @@ def _fitted(
 ) -> CodebookTensor:
     """Round with feedback; then solve for table and scales, and improve the indices, in turns."""
     damped = hessian + damping * float(np.diag(hessian).mean()) * np.eye(len(hessian))
-    chosen = _with_values(start, gptq(weight, hessian, _rounding(start), damping=damping))
+    factored = Factored.of(hessian, damping=damping)
+    chosen = _with_values(start, gptq(weight, factored, _rounding(start)))
     least = output_error(weight, dequantize(chosen), damped)
     solving = (_with_levels, _with_scales) if scheme.table == "kmeans" else (_with_scales,)
     for step in (*solving, *(_TURNS * (_with_indices, *solving))):

@@ -68,6 +68,12 @@ class Grid:
         block = column // (self.shape.block_size or column + 1)
         return self._near(values, self.scale[:, block], self.zero_point[:, block])
 
+    def in_row(self, values: Array, row: int) -> Array:
+        """The nearest values of the grid to those of one row, [inputs]."""
+        one = np.s_[row : row + 1]
+        grid = Grid(shape=self.shape, scale=self.scale[one], zero_point=self.zero_point[one])
+        return np.asarray(grid.rounded(values[None])[0])
+
     def rounded(self, matrix: Array) -> Array:
         """The nearest values of the grid to a matrix [outputs, inputs]."""
         return self._near(matrix, *self._wide(matrix.shape[1]))

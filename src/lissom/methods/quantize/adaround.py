@@ -22,7 +22,7 @@ from lissom.methods.protocol import SETTINGS, Context, Need, Plan
 from lissom.methods.rounding import Layer, plan_rounding
 from lissom.methods.weights import AccuracyLevel, BlockSize, KernelName, Reconstruction, Symmetric
 from lissom.numerics.adaround import adaround
-from lissom.numerics.gptq import gptq, loss
+from lissom.numerics.gptq import Factored, gptq, loss
 from lissom.numerics.grids import Best, Shape, searched
 from lissom.numerics.quantized import QuantizedTensor
 
@@ -73,7 +73,7 @@ class Adaround:
         grid = searched(weight, shape)
         first, around = grid.rounded(weight), None
         if self.start == "gptq":
-            first = gptq(weight, hessian, grid.nearest, damping=_DAMPING)
+            first = gptq(weight, Factored.of(hessian, damping=_DAMPING), grid.nearest)
             # Where each number alone would go: what was found is one of the two beside it.
             around = first - (first - weight) @ damped / np.maximum(np.diag(damped), _TINY)
         best = Best(first, grid, loss(weight, first, damped))
