@@ -29,6 +29,18 @@ def test_the_papers_claim(bits, symmetric) -> None:
     assert losses[0].sum() < 0.35 * losses[1].sum()
 
 
+def test_the_greedy_order_loses_less_than_nearest_too() -> None:
+    weight, hessian = layer(6, 18)
+    given = Layer(weight=weight, hessian=hessian, block_size=None)
+    losses = [
+        loss(weight, dequantize(Gptq(bits=3, order=order).round(given)), hessian).sum()
+        for order in ("greedy", "activation")
+    ]
+    plain = dequantize(quantize_weight(weight, bits=3, axis=0))
+    assert losses[0] < 0.5 * loss(weight, plain, hessian).sum()
+    assert losses[0] != losses[1]  # another way to it
+
+
 def test_a_network_keeps_its_answers_better_at_the_same_size(tmp_path) -> None:
     model = layers.redundant()
     context = layers.context(model, Store(tmp_path))
