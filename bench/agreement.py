@@ -74,7 +74,7 @@ def run(job: task.Task, parameters: Mapping[str, str], store: Path) -> dict[str,
             job.calibration[:SAMPLES],
             out=Path(folder) / "model.onnx",
             store=store,
-        )
+        ).path
         scores = [scored(job, (path, target)) for target in (HERE, THERE)]
         apart = abs(scores[0] - scores[1])
         parting = None

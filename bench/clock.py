@@ -100,7 +100,7 @@ def subjects(cache: Path, folder: Path, store: Store) -> Iterator[Subject]:
             recipe = lissom.Recipe(name="twin", steps=(lissom.Step(method=method),))
             twin = lissom.apply(
                 recipe, model, samples, out=folder / f"{name}.onnx", store=store.root
-            )
+            ).path
         opened = open_model(model, None, store=store, target=Target())
         yield Subject(name=name, model=model, twin=twin, feed=opened.feed)
 

@@ -99,7 +99,7 @@ def judged(
             job.calibration[:SAMPLES],
             out=Path(folder) / "model.onnx",
             store=store,
-        )
+        ).path
         outputs = outputs_of(job, path)
     return {"quality": job.score(outputs)[job.metric], "distance": distance(original, outputs)}
 

@@ -113,7 +113,7 @@ def made(job: task.Task, steps: Sequence[lissom.Step], store: Path) -> dict[str,
                 job.calibration[:SAMPLES],
                 out=Path(folder) / "model.onnx",
                 store=store,
-            )
+            ).path
         seconds = time.monotonic() - started
         ratios = ratios_of((job.model, Target()), (path, Target()), job.latency)
         answer = {

@@ -132,7 +132,7 @@ def made(job: task.Task, name: str, bits: int, cache: Path, store: Path | None) 
             job.calibration,
             out=Path(folder) / "model.onnx",
             store=store,
-        )
+        ).path
         seconds = time.monotonic() - started
         right = judged(job, path)
         size_ratio = job.model.stat().st_size / path.stat().st_size

@@ -85,9 +85,9 @@ def test_apply_gives_the_delivered_bytes_again(place: Place, tmp_path: Path) -> 
         out=tmp_path / "again.onnx",
         store=place.store,
     )
-    assert again.read_bytes() == result.delivered.read_bytes()
+    assert again.path.read_bytes() == result.delivered.read_bytes()
     with pytest.raises(OutputError, match="exists"):
-        lissom.apply(HALF, place.model, out=again, store=place.store)
+        lissom.apply(HALF, place.model, out=again.path, store=place.store)
     with pytest.raises(OutputError, match="is not a folder"):
         lissom.apply(HALF, place.model, out=tmp_path / "no" / "x.onnx", store=place.store)
 
@@ -189,7 +189,7 @@ def test_images_leave_their_preprocessing_in_the_recipe(place: Place, tmp_path: 
         written, place.model, tmp_path / "images", out=tmp_path / "again.onnx", store=place.store
     )
     assert result.delivered is not None
-    assert again.read_bytes() == result.delivered.read_bytes()
+    assert again.path.read_bytes() == result.delivered.read_bytes()
 
 
 def test_a_recipe_cannot_take_the_original_s_name(place: Place, tmp_path: Path) -> None:

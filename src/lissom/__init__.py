@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lissom.measure.judge import Judge
     from lissom.recipe import Recipe, Step
     from lissom.runtime.target import Target
+    from lissom.search.applied import Applied
     from lissom.search.candidate import Candidate
     from lissom.search.comparison import Comparison, Measured
     from lissom.search.doctor import Diagnosis
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Candidate",
+    "Applied",
     "Comparison",
     "Data",
     "Diagnosis",
@@ -73,6 +75,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Candidate": "lissom.search.candidate",
+    "Applied": "lissom.search.applied",
     "Comparison": "lissom.search.comparison",
     "Data": "lissom.api",
     "Diagnosis": "lissom.search.doctor",

@@ -9,19 +9,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lissom.errors import MethodError, OptionError, OutputError
+from lissom.errors import OptionError
 from lissom.graph.load import file_facts
 from lissom.graph.model import Model
-from lissom.graph.save import save
 from lissom.measure import environment
 from lissom.measure.judge import Judge
 from lissom.methods.scope import Scope
-from lissom.recipe import Recipe, rebuild
+from lissom.recipe import Recipe
 from lissom.report import document, page
 from lissom.runtime import registry
 from lissom.runtime.target import Target
+from lissom.search.applied import Applied, carry_out, check_absent
 from lissom.search.assess import unmeasured_original
-from lissom.search.build import context, provenance
 from lissom.search.comparison import Comparison, Measured, compare_models, measure_model
 from lissom.search.compose import Found, compose
 from lissom.search.doctor import Diagnosis, diagnose
@@ -268,7 +267,8 @@ def apply(
     out: Path | str,
     target: Target | None = None,
     store: Path | None = None,
-) -> Path:
+    progress: Progress = silent,
+) -> Applied:
     """Rebuild a candidate from its recipe; bit for bit where the runtime allows.
 
     Args:
@@ -278,9 +278,10 @@ def apply(
         out: the new file; it must not exist.
         target: runtime, threads and batch; None takes the runtime that the recipe was made for.
         store: where results are remembered; None takes the user's cache folder.
+        progress: called with an event at every step, and as methods go on.
 
     Returns:
-        The written file.
+        The written file, and what each step did and left alone.
 
     Raises:
         InputError: the recipe, the model or the samples cannot be used, or `out` exists.
@@ -293,15 +294,7 @@ def apply(
     if data is not None and data.preprocessing is None:
         data = replace(data, preprocessing=steps.preprocessing)
     made_for = target or (HERE if steps.runtime is None else Target(runtime=steps.runtime))
-    opened = opened_at(Path(model), data, made_for, store)
-    facts = registry.load(made_for.runtime).facts(opened.store)
-    try:
-        made, _ = rebuild(steps, opened.model, context(opened, facts, seed=steps.seed))
-    except MethodError as error:
-        raise type(error)(f"the recipe cannot be applied to {model}: {error}") from error
-    check_absent(path)  # still: rebuilding takes a while
-    save(made, path, metadata=provenance(opened, steps))
-    return path
+    return carry_out(steps, opened_at(Path(model), data, made_for, store), made_for, path, progress)
 
 
 def doctor(*, store: Path | None = None) -> Diagnosis:
@@ -351,14 +344,6 @@ def meant_for(path: Path, target: Target | None) -> Target:
 def opened_at(path: Path, samples: Any, target: Target, store: Path | None) -> Opened:
     """Open a model with its samples and store."""
     return open_model(path, Data.of(samples), store=Store(store or default_store()), target=target)
-
-
-def check_absent(path: Path) -> None:
-    """Refuse to write over anything, a link that leads nowhere among it, or into nothing."""
-    if path.exists() or path.is_symlink():
-        raise OutputError(f"{path} exists; give another -o")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path.parent}, where {path.name} would be written, is not a folder")
 
 
 def check_scope(job: Job) -> None:

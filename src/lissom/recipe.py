@@ -12,7 +12,7 @@ methods by their ids only, so a stranger's recipe cannot make any code run but L
         exclude: ["/head/*"]
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
@@ -229,13 +229,19 @@ def _step_to_json(step: Step) -> dict[str, Any]:
     return values
 
 
-def rebuild(recipe: Recipe, model: Model, context: Context) -> tuple[Model, tuple[Plan, ...]]:
+def rebuild(
+    recipe: Recipe,
+    model: Model,
+    context: Context,
+    begun: Callable[[int, str], None] = lambda *_: None,
+) -> tuple[Model, tuple[Plan, ...]]:
     """Apply the steps of a recipe in order.
 
     Args:
         recipe: what to do.
         model: the original.
         context: its seed and scope are replaced by the recipe's and the steps' own.
+        begun: told the number of each step, from 1, and its method.
 
     Returns:
         The rebuilt model and the plan of each step.
@@ -256,6 +262,7 @@ def rebuild(recipe: Recipe, model: Model, context: Context) -> tuple[Model, tupl
                 f"recipe {recipe.name!r}, step {number} ({step.method}): nothing in the model is "
                 f"called {', '.join(map(repr, unmatched))}"
             )
+        begun(number, step.method)
         method = registry.create(step.method, step.parameters)
         given = replace(context, reference=reference, scope=scope, seed=recipe.seed)
         outcome = apply(method, current, given)

@@ -9,8 +9,10 @@ import pytest
 
 import lissom
 from lissom import api
+from lissom.search.applied import Applied
 from lissom.search.limits import Limits
 from lissom.search.places import Places
+from lissom.search.progress import Event, Progress
 from tests.cli.command import invoked
 
 
@@ -95,10 +97,20 @@ def test_bad_input_gives_2(given: dict[str, Any], wrong: tuple[str, ...]) -> Non
     assert not given
 
 
-def test_apply_says_what_it_wrote(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "apply", lambda *_, out, **__: out)
-    done = invoked("apply", "r.yaml", "net.onnx", "-o", "new.onnx")
-    assert (done.exit_code, done.stdout) == (0, "new.onnx\n")
+def test_apply_says_what_it_did_and_wrote(monkeypatch: pytest.MonkeyPatch) -> None:
+    def apply(*_: Any, out: Path, progress: Progress, **__: Any) -> Applied:
+        progress(Event(stage="build", candidate="quantize.gptq", index=1, total=1))
+        return Applied(
+            path=out, steps=(), original_bytes=4000, size_bytes=1000, samples=0, seconds=1.0
+        )
+
+    monkeypatch.setattr(api, "apply", apply)
+    asked = ("apply", "r.yaml", "net.onnx", "-o", "new.onnx")
+    done = invoked(*asked)
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[-1].startswith("new.onnx: 4.00 kB before, 1.00 kB now")
+    assert "[1/1] quantize.gptq" in done.stderr
+    assert json.loads(invoked(*asked, "--json").stdout)["size_bytes"] == 1000
 
 
 def test_the_demo_runs_on_what_is_installed(given: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ from lissom.cli.options import (
     samples,
     target_of,
 )
-from lissom.cli.screen import LIMITS_MISSED, guarded, show_result, watching
+from lissom.cli.screen import LIMITS_MISSED, guarded, show, show_result, watching
 
 if TYPE_CHECKING:
     from lissom.api import Data
@@ -142,20 +142,24 @@ def apply(
         str | None, typer.Option(help="The runtime; else the one that the recipe was made for.")
     ] = None,
     store: StorePath = None,
+    as_json: AsJson = False,
 ) -> None:
     """Rebuild a candidate from its recipe and the original model."""
     with guarded():
         from lissom import api
+        from lissom.report.applied import applied_lines
 
-        written = api.apply(
-            recipe,
-            model,
-            samples(data, None, preprocessing),
-            out=out,
-            target=asked_target(target, None, None),
-            store=store,
-        )
-        typer.echo(str(written))
+        with watching() as progress:
+            made = api.apply(
+                recipe,
+                model,
+                samples(data, None, preprocessing),
+                out=out,
+                target=asked_target(target, None, None),
+                store=store,
+                progress=progress,
+            )
+        show(made, applied_lines, as_json=as_json)
 
 
 def run_compress(model: Path, data: "Data | None", *, as_json: bool, **options: Any) -> None:

@@ -39,6 +39,8 @@ __all__ = [
     "placed",
     "provenance",
     "recall",
+    "step_record",
+    "step_to_json",
     "unchanged",
 ]
 

@@ -42,6 +42,7 @@ class Event:
         elapsed_seconds: since this sitting began.
         remaining_seconds: an estimate of what is left; None until the first candidate is done.
         best: one line on the best so far within the limits; empty until there is one.
+        detail: what the method at work says of itself; empty where it says nothing.
     """
 
     stage: Stage
@@ -51,6 +52,7 @@ class Event:
     elapsed_seconds: float = 0.0
     remaining_seconds: float | None = None
     best: str = ""
+    detail: str = ""
 
 
 Progress = Callable[[Event], None]
@@ -71,6 +73,8 @@ def describe(event: Event) -> str:
     words.append(f"| {format_seconds(event.elapsed_seconds)}")
     if event.remaining_seconds is not None:
         words.append(f"(about {format_seconds(event.remaining_seconds)} left)")
+    if event.detail:
+        words.append(f"| {event.detail}")
     if event.best:
         words.append(f"| best so far: {event.best}")
     return " ".join(words)
