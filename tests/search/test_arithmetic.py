@@ -4,15 +4,25 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from lissom.graph.cost import work
+import onnx
+import pytest
+
 from lissom.graph.edit import Cast, Edit, FuseNodes, QuantizeActivation
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.graph.perform import perform
 from lissom.graph.save import save
-from lissom.measure.observe import shapes
-from lissom.search.arithmetic import Arithmetic, Product, arithmetic_of, changes, counted_work
+from lissom.runtime.target import Target
+from lissom.search.arithmetic import (
+    Arithmetic,
+    Left,
+    Product,
+    arithmetic_of,
+    changes,
+    what_is_left,
+)
 from lissom.search.candidate import StepRecord
+from lissom.search.opening import open_model
 from lissom.store.store import Store
 from tests import tiny
 from tests.graph.edited import encode, encode_nbits, model_of
@@ -60,6 +70,7 @@ def test_weights_that_are_only_stored_narrower(tmp_path: Path) -> None:
     encoded = encode(model, store, weight, ("fc0",), bits=8, axis=0)
     found = compared(model, [encoded], tmp_path, store)
     assert found.products["fc0"].numbers == "float32"
+    assert found.products["fc0"].expanded
     assert found.products["fc0"].weight_bytes < model.weights[weight].size_bytes / 2
     half = compared(model, [Cast(target=weight, kind="weight")], tmp_path, store)
     assert half.products["fc0"].numbers == "float32"
@@ -104,13 +115,24 @@ def test_nodes_put_together(tmp_path: Path) -> None:
     assert found.products == {}
 
 
-def test_work_is_counted_once(trial: Trial) -> None:
+def test_what_is_left_of_work_when_channels_left(trial: Trial) -> None:
     opened = trial.job().opened
-    found = counted_work(opened)
-    assert found == work(
-        opened.model, shapes(opened.model, opened.feed, opened.target, opened.store)
-    )
-    assert counted_work(opened) == found
+    found = what_is_left(model_of(tiny.cnn(channels=4)), opened)
+    assert found["conv1"].macs == pytest.approx(1 / 2)
+    assert found["conv2"].macs == pytest.approx(1 / 4)
+    assert found["fc"].macs == pytest.approx(1 / 2)
+    assert found["relu1"] == Left(values=0.5)
+    assert what_is_left(model_of(tiny.cnn(channels=8)), opened) == {}
+
+
+def test_what_is_left_of_recurrent_layers(trial: Trial, tmp_path: Path) -> None:
+    """Their products hide in one node: four gates of the input's and the state's width."""
+    path = tmp_path / "recurrent.onnx"
+    onnx.save(tiny.recurrent(hidden=6), path)
+    opened = open_model(path, None, store=trial.store, target=Target())
+    found = what_is_left(model_of(tiny.recurrent(hidden=3)), opened)
+    assert found["lstm"].macs == pytest.approx(3 * (4 + 3) / (6 * (4 + 6)))
+    assert found["gru"].macs == pytest.approx(1 / 4)
 
 
 def test_a_candidate_s_file_is_read_from_the_store(trial: Trial, tmp_path: Path) -> None:
@@ -123,7 +145,19 @@ def test_a_candidate_s_file_is_read_from_the_store(trial: Trial, tmp_path: Path)
     one = replace(candidate("half"), file=file, sha256=file.sha256, steps=(step,))
     found = arithmetic_of(one, opened)
     assert set(found.products) == {"conv1"}
-    assert found.products["conv1"] == Product(numbers="float32", weight_bytes=2 * 216 + 4 * 8)
+    assert found.products["conv1"] == Product(
+        numbers="float32", weight_bytes=2 * 216 + 4 * 8, expanded=True
+    )
+    assert found.left == {}
+    # where channels left, a run shows how much work each node has left
+    save(model_of(tiny.cnn(channels=4)), path, metadata={})
+    file = opened.store.put_file(path, ".onnx")
+    removal = replace(step, edits={"RemoveChannels": 1})
+    pruned = replace(one, file=file, sha256=file.sha256, steps=(removal,))
+    less = arithmetic_of(pruned, opened)
+    assert less.left["conv2"].macs == pytest.approx(1 / 4)
+    assert arithmetic_of(pruned, opened) == less
+    assert not any(product.expanded for product in less.products.values())
     # the user's own file in another place has no steps, and is not opened here
     assert arithmetic_of(replace(one, steps=()), opened) == Arithmetic()
     assert arithmetic_of(replace(one, file=None), opened) == Arithmetic()

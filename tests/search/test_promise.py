@@ -9,7 +9,7 @@ from lissom.graph.cost import Work
 from lissom.measure.kernels import CONVOLUTION, ELEMENTWISE, MATRIX
 from lissom.measure.profile import NodeTime
 from lissom.search import promise as module
-from lissom.search.arithmetic import Arithmetic, Product
+from lissom.search.arithmetic import Arithmetic, Left, Product
 from lissom.search.promise import Basis, Promise, Terms, joined, scaled
 from tests.measure.made import CEILINGS
 from tests.search.made import candidate
@@ -61,8 +61,8 @@ def test_a_product_on_integers_gains_the_ratio_of_the_ceilings(trial: Trial) -> 
 
 def test_fewer_bytes_help_a_product_that_waits_for_them(trial: Trial) -> None:
     stored = {
-        "fc": Product(numbers="float32", weight_bytes=10**6),
-        "conv": Product(numbers="float32", weight_bytes=10**5),
+        "fc": Product(numbers="float32", weight_bytes=10**6, expanded=True),
+        "conv": Product(numbers="float32", weight_bytes=10**5, expanded=True),
     }
     changed = terms(trial, Arithmetic(products=stored))
     waiting = changed.part(time("fc", "Gemm", 0.1))
@@ -72,6 +72,36 @@ def test_fewer_bytes_help_a_product_that_waits_for_them(trial: Trial) -> None:
     assert waiting.expanded
     busy = changed.part(time("conv", "Conv", 3.0))
     assert busy.promised_ms == pytest.approx(3.0)
+
+
+def test_products_of_fewer_channels_take_less(trial: Trial) -> None:
+    pruned = Arithmetic(
+        products={
+            "conv": Product(numbers="float32", weight_bytes=10**5),
+            "fc": Product(numbers="int8", weight_bytes=2 * 10**6),
+        },
+        left={
+            "conv": Left(macs=0.25, values=0.5),
+            "fc": Left(macs=0.5),
+            "relu": Left(values=0.5),
+        },
+    )
+    changed = terms(trial, pruned)
+    busy = changed.part(time("conv", "Conv", 3.0))
+    assert busy.promised_ms == pytest.approx(3.0 / 4)  # limited by its arithmetic
+    assert busy.macs == WORK["conv"].macs / 4
+    assert busy.roof is not None
+    assert busy.roof.compute_ms == pytest.approx(2 * 10**8 / 4 / 100e6)
+    assert not busy.expanded
+    both = changed.part(time("fc", "Gemm", 0.1))
+    assert both.promised_ms == pytest.approx(0.1 / 2 * 100 / 800)
+    moved = changed.part(time("relu", "Relu", 0.05))
+    assert moved.promised_ms == pytest.approx(0.05 - 0.5 * 0.01)
+    # products of two values, as in attention, have no weights that would show it
+    alone = terms(trial, Arithmetic(left={"conv": Left(macs=0.5)}))
+    assert alone.part(time("conv", "Conv", 3.0)).promised_ms == pytest.approx(3.0 / 2)
+    split = terms(trial, Arithmetic(left={"conv": Left(macs=1.1)}))
+    assert split.part(time("conv", "Conv", 3.0)).promised_ms == pytest.approx(3.0 * 1.1)
 
 
 def test_what_moves_less_saves_the_time_of_those_bytes(trial: Trial) -> None:

@@ -1,31 +1,45 @@
 """What a candidate's graph computes otherwise than the original's, node by node.
 
 Read from the two graphs, whatever steps led there: which products run on which numbers and how
-many bytes of weights they read, which other nodes work on integers, and which nodes were put
-together. It is what the promise of a candidate is computed from, before anything is timed.
+many bytes of weights they read, which nodes multiply or move less, which other nodes work on
+integers, and which nodes were put together. It is what the promise of a candidate is computed from,
+before anything is timed.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any, Final
 
-from lissom.graph.cost import Work, work
+from lissom.graph.cost import macs
 from lissom.graph.load import Caps, open_trusted
 from lissom.graph.model import Model, NodeInfo
 from lissom.graph.wire import read_layout
 from lissom.measure.ceilings import Numbers
 from lissom.measure.kernels import CONVERSION, PRODUCTS, family, is_integer
-from lissom.measure.observe import shapes
 from lissom.search.candidate import Candidate
+from lissom.search.counting import same_arithmetic, seen_shapes
 from lissom.search.job import Opened
 from lissom.store.hashing import sha256_arrays
 
-__all__ = ["BYTES", "Arithmetic", "Product", "arithmetic_of", "changes", "counted_work", "own_name"]
+__all__ = [
+    "BYTES",
+    "WHOLE",
+    "Arithmetic",
+    "Left",
+    "Product",
+    "arithmetic_of",
+    "changes",
+    "own_name",
+    "what_is_left",
+]
 
 FLOAT16: Final = 10  # ONNX's number for the type
 INTEGER_LEVEL: Final = 4  # MatMulNBits' accuracy level at which it multiplies integers
 BYTES: Final[Mapping[Numbers, float]] = {"float32": 1.0, "float16": 0.5, "int8": 0.25}
 """A value's bytes in each format, relative to float32."""
+TOLERANCE: Final = 0.01  # of the numbers that a node reads and gives
+FORMAT: Final = 2  # of what is remembered
 REPLACED: Final = ("/integer", "/nbits")  # what edits write behind a replaced product's name
 
 
@@ -36,10 +50,28 @@ class Product:
     Attributes:
         numbers: the format of its operands.
         weight_bytes: of the constants that it reads, scales included.
+        expanded: these are stored narrower than it multiplies them.
     """
 
     numbers: Numbers
     weight_bytes: int
+    expanded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What is left of a node's work where channels left the model, or were split.
+
+    Attributes:
+        macs: the share of its multiply-accumulates.
+        values: the share of the numbers that it reads and gives, weights left out.
+    """
+
+    macs: float = 1.0
+    values: float = 1.0
+
+
+WHOLE: Final = Left()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +80,13 @@ class Arithmetic:
 
     Attributes:
         products: those that compute on other numbers or read fewer bytes, by the original's names.
+        left: nodes that multiply or move more or fewer numbers, by the original's names.
         narrowed: other nodes whose values are narrower, with the share of the bytes that is left.
         joined: groups of the original's nodes that became one node or some, with how many.
     """
 
     products: Mapping[str, Product] = field(default_factory=dict)
+    left: Mapping[str, Left] = field(default_factory=dict)
     narrowed: Mapping[str, float] = field(default_factory=dict)
     joined: tuple[tuple[int, tuple[str, ...]], ...] = ()
 
@@ -60,8 +94,10 @@ class Arithmetic:
         """Write as JSON values."""
         return {
             "products": {
-                name: [one.numbers, one.weight_bytes] for name, one in self.products.items()
+                name: [one.numbers, one.weight_bytes, one.expanded]
+                for name, one in self.products.items()
             },
+            "left": {name: [one.macs, one.values] for name, one in self.left.items()},
             "narrowed": dict(self.narrowed),
             "joined": [[count, list(names)] for count, names in self.joined],
         }
@@ -71,47 +107,25 @@ class Arithmetic:
         """Read what `to_json` wrote."""
         return cls(
             products={
-                name: Product(numbers=numbers, weight_bytes=size)
-                for name, (numbers, size) in value["products"].items()
+                name: Product(numbers=numbers, weight_bytes=size, expanded=expanded)
+                for name, (numbers, size, expanded) in value["products"].items()
+            },
+            left={
+                name: Left(macs=macs, values=values)
+                for name, (macs, values) in value["left"].items()
             },
             narrowed=dict(value["narrowed"]),
             joined=tuple((count, tuple(names)) for count, names in value["joined"]),
         )
 
 
-def counted_work(opened: Opened) -> dict[str, Work]:
-    """What each node of the original computes and moves in one run of the feed; remembered.
-
-    Raises:
-        ChildFailed: the run that shows the shapes did not come to an end.
-        MeasurementError: the runtime refused it.
-        ModelError: a shape does not fit its operator.
-    """
-    inputs = {
-        "model": opened.model.fingerprint,
-        "target": opened.target.to_json(),
-        "feed": sha256_arrays(dict(opened.feed)),
-    }
-
-    def compute() -> dict[str, Any]:
-        found = work(opened.model, shapes(opened.model, opened.feed, opened.target, opened.store))
-        return {
-            name: [one.macs, one.weight_bytes, one.activation_bytes] for name, one in found.items()
-        }
-
-    return {
-        name: Work(macs=macs, weight_bytes=weights, activation_bytes=activations)
-        for name, (macs, weights, activations) in opened.store.remember(
-            "work by node", inputs, compute
-        ).items()
-    }
-
-
 def arithmetic_of(candidate: Candidate, opened: Opened) -> Arithmetic:
     """How a candidate's file differs from the original; remembered.
 
     Raises:
-        ModelError: the file in the store is not what it was.
+        ChildFailed: a run that shows shapes did not come to an end.
+        MeasurementError: the runtime refused it.
+        ModelError: the file in the store is not what it was, or a shape does not fit its operator.
     """
     file, data_file = candidate.file, candidate.data_file
     if file is None or not candidate.steps:
@@ -122,14 +136,54 @@ def arithmetic_of(candidate: Candidate, opened: Opened) -> Arithmetic:
         path = store.file(file)
         read_layout(path, Caps())
         weights = None if data_file is None else store.file(data_file)
-        return changes(opened.model, open_trusted(path, weights=weights)).to_json()
+        built = open_trusted(path, weights=weights)
+        left = {} if same_arithmetic(candidate.steps) else what_is_left(built, opened)
+        return replace(changes(opened.model, built), left=left).to_json()
 
-    inputs = {"original": opened.model.fingerprint, "candidate": candidate.sha256}
+    inputs = {
+        "format": FORMAT,
+        "original": opened.model.fingerprint,
+        "candidate": candidate.sha256,
+        "target": opened.target.to_json(),
+        "feed": sha256_arrays(dict(opened.feed)),
+    }
     return Arithmetic.from_json(store.remember("arithmetic", inputs, compute))
 
 
+def what_is_left(built: Model, opened: Opened) -> dict[str, Left]:
+    """Nodes that do another amount of work in a candidate, as one run of each model shows."""
+    before = amounts(opened.model, seen_shapes(opened.model, opened))
+    after = amounts(built, seen_shapes(built, opened))
+    found = {}
+    for name in before.keys() & after.keys():
+        (old_macs, old_values), (new_macs, new_values) = before[name], after[name]
+        left = Left(
+            macs=new_macs / old_macs if old_macs else 1.0,
+            values=new_values / old_values if old_values else 1.0,
+        )
+        # a scale or a zero point beside the values is no other amount of work
+        if left.macs != 1 or abs(left.values - 1) > TOLERANCE:
+            found[name] = left
+    return dict(sorted(found.items()))
+
+
+def amounts(model: Model, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, int]]:
+    """Of each node, by its name in the original: products, and numbers read and given."""
+    counted = macs(model, shapes)
+    return {
+        own_name(node.name): (
+            counted.get(node.name, 0),
+            sum(prod(shapes[name]) for name in {*node.inputs, *node.outputs} if name in shapes),
+        )
+        for node in model.nodes
+    }
+
+
 def changes(original: Model, built: Model) -> Arithmetic:
-    """Compare two graphs of one network; nodes that survived have kept their names."""
+    """Compare two graphs of one network; nodes that survived have kept their names.
+
+    What is left of the work of each is not told from the graphs: see `what_is_left`.
+    """
     before, after = products_in(original), products_in(built)
     found = {
         name: after[name] for name, one in before.items() if name in after and after[name] != one
@@ -166,8 +220,14 @@ def own_name(name: str) -> str:
 
 def product_of(model: Model, node: NodeInfo, half: frozenset[str]) -> Product:
     """The numbers that a product multiplies, and the bytes of its constants."""
-    held = (constants(model, value) for value in dict.fromkeys(node.inputs))
-    return Product(numbers=numbers_of(model, node, half), weight_bytes=sum(map(sum, held)))
+    held = {value: constants(model, value) for value in dict.fromkeys(node.inputs)}
+    numbers = numbers_of(model, node, half)
+    narrow = any(found and value not in model.weights for value, found in held.items())
+    return Product(
+        numbers=numbers,
+        weight_bytes=sum(map(sum, held.values())),
+        expanded=numbers == "float32" and (narrow or node.op_type == "MatMulNBits"),
+    )
 
 
 def numbers_of(model: Model, node: NodeInfo, half: frozenset[str]) -> Numbers:

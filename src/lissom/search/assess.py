@@ -28,9 +28,9 @@ from lissom.measure.quality import Quality, judge
 from lissom.recipe import Recipe
 from lissom.runtime.target import Target
 from lissom.search import record
-from lissom.search.arithmetic import counted_work
-from lissom.search.build import Built, count_macs, placed
+from lissom.search.build import Built, placed
 from lissom.search.candidate import ORIGINAL, Candidate, OperatorTime
+from lissom.search.counting import count_macs, counted_work
 from lissom.search.explain import by_operator, integer_share, on_integers, remarks
 from lissom.search.job import Job, Opened
 from lissom.search.progress import Stage

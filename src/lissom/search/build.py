@@ -2,15 +2,13 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import lissom
-from lissom.errors import ChildFailed, MeasurementError, ModelError
-from lissom.graph.cost import macs
 from lissom.graph.model import Model
 from lissom.graph.save import save
 from lissom.measure.calibration import Calibration
@@ -24,6 +22,7 @@ from lissom.runtime import cores, registry
 from lissom.runtime.facts import Facts
 from lissom.runtime.target import Target
 from lissom.search.candidate import ORIGINAL, StepRecord
+from lissom.search.counting import count_macs
 from lissom.search.job import Job, Opened
 from lissom.store.refs import FileRef
 from lissom.store.store import Store
@@ -34,7 +33,6 @@ __all__ = [
     "Built",
     "build",
     "context",
-    "count_macs",
     "observer",
     "placed",
     "provenance",
@@ -48,10 +46,6 @@ KIND: Final = "candidate.build"
 _MOST_THREADS: Final = 8
 MODEL: Final = "model.onnx"
 DATA: Final = "model.onnx.data"
-SAME_ARITHMETIC: Final = frozenset(
-    {"EncodeWeight", "QuantizeActivation", "Cast", "FuseNodes", "ReplaceGraph"}
-)
-"""Kinds of edits after which as many numbers are multiplied as before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,38 +282,6 @@ def placed(store: Store, file: FileRef, data_file: FileRef | None) -> Iterator[P
         for ref, name in ((file, MODEL), (data_file, DATA)):
             shutil.copyfile(store.file(ref), folder / name)
         yield folder / MODEL
-
-
-def count_macs(model: Model, opened: Opened, steps: Sequence[StepRecord] = ()) -> int | None:
-    """Multiply-accumulates of one run on the feed; None where the shapes cannot be had.
-
-    Args:
-        model: the original, or what steps made of it.
-        opened: the original with its feed.
-        steps: what was done; where no step changes the arithmetic, nothing is run.
-    """
-    if all(kind in SAME_ARITHMETIC for step in steps for kind in step.edits):
-        model = opened.model
-    inputs = {
-        "model": model.fingerprint,
-        "target": opened.target.to_json(),
-        "feed": {name: list(array.shape) for name, array in opened.feed.items()},
-    }
-
-    def compute() -> dict[str, Any]:
-        try:
-            found = shapes(model, opened.feed, opened.target, opened.store)
-            return {"macs": sum(macs(model, found).values())}
-        except (ChildFailed, MeasurementError, ModelError) as error:
-            if isinstance(error, ChildFailed) and error.by_chance:
-                raise
-            return {"macs": None}  # a number beside the measurements; nothing depends on it
-
-    try:
-        counted: int | None = opened.store.remember("macs", inputs, compute)["macs"]
-    except ChildFailed:
-        return None  # not kept: another time it may be had
-    return counted
 
 
 def step_record(method: str, parameters: Mapping[str, Any], plan: Plan) -> StepRecord:

@@ -2,10 +2,10 @@
 
 The original's own profile, and for each part of it what would become of its time if the machine
 kept its highest rates: a product on other numbers is faster by the ratio of the two ceilings, one
-that only reads fewer bytes by the ratio of its rooflines, a narrower node saves the time of the
-bytes that it no longer moves, and nodes put together take as long as the longest of them. What is
-not touched takes as long as before (Amdahl's law). Where the machine keeps the promise the
-prediction comes true; the difference is what `gaps` explains.
+that only multiplies less or reads fewer bytes by the ratio of its rooflines, any other node saves
+the time of the bytes that it no longer moves, and nodes put together take as long as the longest of
+them. What is not touched takes as long as before (Amdahl's law). Where the machine keeps the
+promise the prediction comes true; the difference is what `gaps` explains.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +20,9 @@ from lissom.measure.kernels import PRODUCTS, family
 from lissom.measure.profile import NodeTime, operator_times
 from lissom.measure.roofline import Roof, roof_of
 from lissom.runtime.target import Target
-from lissom.search.arithmetic import BYTES, Arithmetic, Product, arithmetic_of, counted_work
+from lissom.search.arithmetic import BYTES, WHOLE, Arithmetic, Product, arithmetic_of
 from lissom.search.candidate import Candidate
+from lissom.search.counting import counted_work
 from lissom.search.job import Opened
 from lissom.store.hashing import sha256_arrays
 
@@ -37,7 +38,7 @@ class Part:
         before_ms: its time in the original.
         promised_ms: its time if the promise is kept.
         roof: its least time in the candidate; None where its shapes are not known.
-        macs: its multiply-accumulates; 0 for what multiplies nothing.
+        macs: its multiply-accumulates in the candidate; 0 for what multiplies nothing.
         integer: the candidate computes it on integers.
         expanded: the candidate stores its weights narrower than it computes with them.
     """
@@ -158,41 +159,39 @@ class Terms:
             )
         if family(one.op_type) in PRODUCTS:
             return self.product(one, name, work)
-        return self.moved(one, work, self.arithmetic.narrowed.get(name, 1.0))
+        left = self.arithmetic.left.get(name, WHOLE)
+        return self.moved(one, work, self.arithmetic.narrowed.get(name, 1.0) * left.values)
 
     def product(self, one: NodeTime, name: str, work: Work) -> Part:
-        """A product: other numbers, fewer bytes, or another place."""
+        """A product: other numbers, less of them, fewer bytes, or another place."""
         kind = self.basis.kinds[name]
         unchanged = Product(numbers="float32", weight_bytes=work.weight_bytes)
         new = self.arithmetic.products.get(name, unchanged)
+        left = self.arithmetic.left.get(name, WHOLE)
         old_rate = self.before.gflops(kind, "float32")
         new_rate = self.after.gflops(kind, new.numbers)
         held_before, held_after = self.held_bytes
-        after = roof_of(
-            replace(
-                work,
-                weight_bytes=new.weight_bytes,
-                activation_bytes=round(BYTES[new.numbers] * work.activation_bytes),
-            ),
-            kind,
-            self.after,
-            held_bytes=held_after,
-            numbers=new.numbers,
+        lighter = Work(
+            macs=round(left.macs * work.macs),
+            weight_bytes=new.weight_bytes,
+            activation_bytes=round(BYTES[new.numbers] * left.values * work.activation_bytes),
         )
+        after = roof_of(lighter, kind, self.after, held_bytes=held_after, numbers=new.numbers)
         ratio = 1.0
         if old_rate and new_rate and new_rate != old_rate:
-            ratio = old_rate / new_rate
-        elif new.weight_bytes < work.weight_bytes:
+            ratio = left.macs * old_rate / new_rate
+        elif left != WHOLE or new.weight_bytes < work.weight_bytes:
             before = roof_of(work, kind, self.before, held_bytes=held_before)
-            ratio = min(1.0, after.least_ms / before.least_ms)
+            ratio = after.least_ms / before.least_ms if before.least_ms > 0 else left.macs
+            ratio = ratio if left != WHOLE else min(1.0, ratio)
         return Part(
             family=family(one.op_type),
             before_ms=one.milliseconds,
             promised_ms=one.milliseconds * ratio,
             roof=after,
-            macs=work.macs,
+            macs=lighter.macs,
             integer=new.numbers == "int8",
-            expanded=new.numbers == "float32" and new.weight_bytes < work.weight_bytes,
+            expanded=new.expanded,
         )
 
     def moved(self, one: NodeTime, work: Work, share: float) -> Part:
