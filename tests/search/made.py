@@ -12,6 +12,7 @@ MB = 10**6
 
 
 def quality(drop: float) -> Quality:
+    """Measured on labels, with an interval of 0.2 points to either side."""
     return Quality(
         metric="top1",
         count=1000,

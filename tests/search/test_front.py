@@ -1,6 +1,7 @@
 """Noise never ranks, someone is always left, and what is chosen holds the limits."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from lissom.search.candidate import ORIGINAL, Candidate
 from lissom.search.front import beats, choose, front, misses
 from lissom.search.limits import Limits
-from tests.search.made import MB, candidate, original
+from tests.search.made import MB, candidate, original, timing
 
 BASE = original()
 
@@ -120,7 +121,61 @@ def test_ties_go_to_the_smaller_drop() -> None:
         candidate("exact", drop=0.001, speed=(3.0, 2.8, 3.2)),
         candidate("slow", drop=0.0, speed=(2.0, 1.9, 2.1)),
     ]
-    assert choose([BASE, *tried], Limits(max_drop=0.01)).name == "exact"
+    choice = choose([BASE, *tried], Limits(max_drop=0.01))
+    assert choice.name == "exact"
+    (told,) = choice.reasons
+    assert told.startswith("exact ties for the best on speed within the limits: 3.00x")
+    assert "Noise does not tell it from lossy on speed (3.10x" in told
+    assert told.endswith("The smaller drop decides.")
+
+
+def judged(one: Candidate, *, half: float, **changes: Any) -> Candidate:
+    """A candidate whose drop is known to so much to either side."""
+    assert one.quality is not None
+    drop = one.quality.drop
+    ends = (drop - half, drop + half)
+    return replace(one, quality=replace(one.quality, drop_interval=ends, **changes))
+
+
+def test_where_samples_do_not_tell_drops_apart_the_smaller_file_decides() -> None:
+    """150 samples: four points of drop are nothing, the file of half the size is something."""
+    large = judged(candidate("large", drop=-0.013, speed=(1.6, 1.5, 1.7), size=6 * MB), half=0.03)
+    small = judged(candidate("small", drop=0.005, speed=(1.55, 1.5, 1.7), size=3 * MB), half=0.03)
+    choice = choose([BASE, large, small], Limits(max_drop=0.01))
+    assert choice.name == "small"
+    assert "tell it from large on speed" in choice.reasons[0]
+    assert choice.reasons[0].endswith("apart either: the smaller file decides.")
+    surer = [judged(large, half=0.005), judged(small, half=0.005)]
+    assert choose([BASE, *surer], Limits(max_drop=0.01)).name == "large"
+    # the best on speed by its number needs no word on ties
+    faster = replace(small, timing=timing(1.65, 1.5, 1.8))
+    (told,) = choose([BASE, large, faster], Limits(max_drop=0.01)).reasons
+    assert told.startswith("small is the best on speed within the limits")
+    # files of one size: what is estimated is better than nothing
+    like = replace(small, size_bytes=6 * MB)
+    quicker = replace(like, timing=timing(1.65, 1.5, 1.8))
+    choice = choose([BASE, large, quicker], Limits(max_drop=0.01))
+    assert choice.name == "large"
+    assert "smaller estimate of the drop decides" in choice.reasons[0]
+
+
+def test_without_labels_answers_that_differ_more_are_a_larger_drop() -> None:
+    """An expected drop of nothing has a wide interval just where many answers differ."""
+    wild = judged(
+        candidate("wild", drop=0.0004, speed=(2, 1.9, 2.1), size=3 * MB),
+        half=0.03, drop_kind="expected", disagreement=0.08, disagreement_interval=(0.05, 0.13),
+    )  # fmt: skip
+    calm = judged(
+        candidate("calm", drop=0.0001, speed=(1.95, 1.9, 2.1), size=6 * MB),
+        half=0.01, drop_kind="expected", disagreement=0.006, disagreement_interval=(0.0, 0.03),
+    )  # fmt: skip
+    assert choose([BASE, wild, calm], Limits(max_drop=0.01)).name == "calm"
+    luckier = replace(wild, quality=replace(wild.quality, drop=-0.004))
+    assert choose([BASE, luckier, calm], Limits(max_drop=0.01)).name == "calm"
+    near = replace(wild, quality=replace(wild.quality, disagreement_interval=(0.02, 0.2)))
+    assert choose([BASE, near, calm], Limits(max_drop=0.01)).name == "wild"
+    lossless = candidate("same", drop=None, lossless=True, speed=(1.95, 1.9, 2.1), size=6 * MB)
+    assert choose([BASE, wild, lossless], Limits(max_drop=0.01)).name == "same"
 
 
 def test_gain_inside_the_noise_returns_the_original_and_says_so() -> None:

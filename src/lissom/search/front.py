@@ -64,7 +64,9 @@ def front(candidates: Sequence[Candidate], goal: Goal, *, keep: str = "") -> tup
 
 
 def choose(candidates: Sequence[Candidate], limits: Limits) -> Choice:
-    """Choose the best on the goal within the limits; ties go to the smaller drop.
+    """Choose the best on the goal within the limits.
+
+    Ties go to the smaller drop, and where the samples do not tell drops apart, to the smaller file.
 
     Estimates on the selection part decide. The original always competes, and whatever is chosen
     instead of it is not worse on the goal: the interval of a speedup must exclude a slowdown.
@@ -79,8 +81,8 @@ def choose(candidates: Sequence[Candidate], limits: Limits) -> Choice:
     original_holds = not misses(original, limits)
     rivals = [c for c in within if not_worse(c, original, limits.goal, strictly=original_holds)]
     if rivals:
-        best = break_tie(rivals, limits.goal)
-        return Choice(name=best.name, met=True, reasons=(why_chosen(best, limits),))
+        tie = break_tie(rivals, limits.goal)
+        return Choice(name=tie.best.name, met=True, reasons=(why_chosen(tie, limits),))
     if original_holds:
         return Choice(name=original.name, met=True, reasons=why_original(within, usable, limits))
     return Choice(
@@ -235,18 +237,80 @@ def not_worse(candidate: Candidate, original: Candidate, goal: Goal, *, strictly
     return order is not None and (order > 0 if strictly else order >= 0)
 
 
-def break_tie(rivals: Sequence[Candidate], goal: Goal) -> Candidate:
-    """The best on the goal; of those that noise cannot tell from it, the one that drops least."""
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """How the chosen one came before another that looks better on the goal.
+
+    Attributes:
+        best: the chosen one.
+        leader: the best on the goal by its number alone; the same one where nothing was decided.
+        decided: a sentence on what was decisive; empty where nothing was to decide.
+    """
+
+    best: Candidate
+    leader: Candidate
+    decided: str = ""
+
+
+def break_tie(rivals: Sequence[Candidate], goal: Goal) -> Tie:
+    """The best on the goal; of those that noise cannot tell from it, the one that drops least.
+
+    Where the samples cannot tell the drops apart either, the smaller file decides, and only then
+    the drop as it was estimated.
+    """
     key = goal_value(goal)
     leader = max(rivals, key=key)
     tied = [c for c in rivals if order_goal(leader, c, goal) == 0]
     if goal == "speed":
         tied = [c for c in tied if as_fast(c, leader)]
-    drops = [c.drop for c in tied if c.drop is not None]
-    if not drops:
-        return leader
-    least = min(drops)
-    return max((c for c in tied if c.drop is not None and c.drop <= least + DROP_NOISE), key=key)
+    known = [c for c in tied if c.drop is not None]
+    if not known:
+        return Tie(leader, leader)
+    near = small = known
+    if goal != "quality":  # who asks for quality wants every bit of it, and then speed
+        near = [c for c in known if not any(drops_more(c, other) for other in known)] or known
+        small = smallest(near)
+    best = least_drop(small, key)
+    if best is leader:
+        return Tie(best, leader)
+    if leader not in near:
+        return Tie(best, leader, "The smaller drop decides.")
+    if leader not in small:
+        why = "The samples do not tell their drops apart either: the smaller file decides."
+        return Tie(best, leader, why)
+    return Tie(best, leader, "Their files are as large: the smaller estimate of the drop decides.")
+
+
+def least_drop(
+    rivals: Sequence[Candidate], key: Callable[[Candidate], tuple[float, float]]
+) -> Candidate:
+    """Of those that drop least by the estimates, the best by a key; all drops are known."""
+    least = min(c.drop for c in rivals if c.drop is not None)
+    return max((c for c in rivals if (c.drop or 0.0) <= least + DROP_NOISE), key=key)
+
+
+def drops_more(one: Candidate, other: Candidate) -> bool:
+    """Tell whether the samples show that `one` drops more: its interval lies above the other's.
+
+    Without labels a drop is only expected, and its interval is the wider the more answers differ.
+    So there a share of answers that differ, which is counted, may show it as well.
+    """
+    mine, theirs = one.quality, other.quality
+    if mine is None:
+        return False  # lossless
+    low, high = mine.drop_interval[0], theirs.drop_interval[1] if theirs else 0.0
+    differing = theirs.disagreement_interval[1] if theirs else 0.0
+    judged = mine.drop_kind != "labels" and mine.disagreement_interval[0] > differing
+    return low > high or judged
+
+
+def smallest(rivals: Sequence[Candidate]) -> list[Candidate]:
+    """Those whose files are the smallest, within noise; all where a size is not known."""
+    sizes = [c.size_bytes for c in rivals if c.size_bytes is not None]
+    if len(sizes) < len(rivals):
+        return list(rivals)
+    least = min(sizes)
+    return [c for c in rivals if order_amount(least, c.size_bytes, SIZE_NOISE, 0) == 0]
 
 
 def describe(candidate: Candidate) -> str:
@@ -264,10 +328,16 @@ def describe(candidate: Candidate) -> str:
     return ", ".join(words)
 
 
-def why_chosen(best: Candidate, limits: Limits) -> str:
-    """One sentence for the delivered candidate."""
+def why_chosen(tie: Tie, limits: Limits) -> str:
+    """One or two sentences for the delivered candidate: what it is best at, or how a tie ended."""
+    best, leader, goal = tie.best, tie.leader, limits.goal
     within = "within the limits" if not limits.unlimited else "of all tried"
-    return f"{best.name} is the best on {limits.goal} {within}: {describe(best)}."
+    if not tie.decided:
+        return f"{best.name} is the best on {goal} {within}: {describe(best)}."
+    return (
+        f"{best.name} ties for the best on {goal} {within}: {describe(best)}. Noise does not tell "
+        f"it from {leader.name} on {goal} ({describe(leader)}). {tie.decided}"
+    )
 
 
 def why_original(
