@@ -32,6 +32,16 @@ def test_an_interval_that_leaves_the_truth_out_makes_a_floor_all_the_same() -> N
     assert of_timing(timing(1.02, 1.01, 1.03)).floor == pytest.approx(0.03)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "biased"),
+    [(0.983, 0.996, True), (1.004, 1.02, True), (0.983, 1.001, False), (0.9985, 0.9995, False)],
+)
+def test_a_clock_that_favours_one_of_two_equals_is_said(
+    low: float, high: float, biased: bool
+) -> None:
+    assert any("biased" in one for one in of_timing(timing(0.99, low, high)).words) == biased
+
+
 def test_words_say_what_was_in_the_way() -> None:
     calm = of_timing(timing(1.0, 0.98, 1.01))
     assert calm.words == (

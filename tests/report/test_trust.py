@@ -69,6 +69,11 @@ def test_the_clock_says_what_it_can_tell_apart(rich_document: Document) -> None:
     assert noise is not None
     noise.update(busy=False, waited_seconds=0.0, stopped_seconds=2.5)
     assert "stood still for 2.5 s" in " ".join(noise_lines(rich_document))
+    assert not any("biased" in one for one in told)
+    noise.update(interval=(0.983, 0.996), floor=0.017)
+    told = list(noise_lines(rich_document))
+    assert "up to 1.7% are noise" in told[0]
+    assert told[1].startswith("Timing was biased in this run")
     rich_document["noise"] = None
     assert list(noise_lines(rich_document)) == []
 

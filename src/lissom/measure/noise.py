@@ -18,13 +18,29 @@ from lissom.runtime.target import Target
 from lissom.store.hashing import Json
 from lissom.store.store import Store
 
-__all__ = ["DISTURBED", "LEAST", "Noise", "disturbances", "measure_noise", "of_timing"]
+__all__ = [
+    "BIASED",
+    "DISTURBED",
+    "LEAST",
+    "Noise",
+    "disturbances",
+    "is_biased",
+    "measure_noise",
+    "of_timing",
+]
 
 LEAST = 0.005
 """An interval can be luckily thin: a smaller floor than this is not believed."""
 
 DISTURBED = 0.01
 """Waiting for less than this share of a timing is an interruption as there are always some."""
+
+BIASED = (
+    "Timing was biased in this run: the true value is 1, and the interval leaves it out. Every "
+    "other speed may be off by as much; run again on a machine at rest before a small gain is "
+    "believed."
+)
+"""What to say of a clock that favours one of two equal models."""
 
 _CROWDED = 0.2  # of all processors: others that share caches, memory and the clock
 _STOPPED_SECONDS = 0.01
@@ -61,7 +77,8 @@ class Noise:
             f"Timed against itself, the original looks {low:.3f} to {high:.3f} times as fast (95% "
             f"interval): differences of up to {100 * self.floor:.1f}% are noise and rank nothing."
         )
-        return first, *disturbances(self.busy, self.load)
+        bias = (BIASED,) if is_biased(self.interval) else ()
+        return first, *bias, *disturbances(self.busy, self.load)
 
     def to_json(self) -> dict[str, Json]:
         """Write as JSON."""
@@ -124,6 +141,18 @@ def of_timing(timing: Timing) -> Noise:
         busy=timing.busy,
         load=timing.load,
     )
+
+
+def is_biased(interval: tuple[float, float]) -> bool:
+    """Tell whether a model timed against itself came out faster or slower than it is.
+
+    The interval leaves out 1, and not only because it is thinner than anyone believes.
+
+    Args:
+        interval: of the speed of the model over itself.
+    """
+    low, high = interval
+    return not low <= 1 <= high and max(1 - low, high - 1) > LEAST
 
 
 def disturbances(busy: float, load: Load) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from lissom.measure.noise import BIASED, is_biased
 from lissom.report import wording
 from lissom.report.schema import Document, FrontEntry
 from lissom.search.candidate import ORIGINAL
@@ -101,6 +102,8 @@ def noise_lines(document: Document) -> Iterator[str]:
         f"{low:.3f}{wording.TIMES} and {high:.3f}{wording.TIMES} (95% interval): differences of "
         f"speed up to {wording.share(noise['floor'])} are noise here and rank nothing."
     )
+    if is_biased((low, high)):
+        yield BIASED
     if noise["waited_seconds"] >= 1:
         yield f"Before, the run waited {noise['waited_seconds']:.0f} s for the machine to be idle."
     if noise["busy"]:
