@@ -67,6 +67,28 @@ def test_each_kind_of_drop_has_its_words(
     assert words in verdict(chosen(make_result, one))
 
 
+@pytest.mark.parametrize(
+    ("kind", "differing", "limit", "end"),
+    [("expected", 0.078, 0.01, "; but 7.8% of its answers differ, and without labels nothing surer "
+      "is known than a loss of at most 12.86 points (95%), where 1.00 are allowed."),
+     ("expected", 0.078, None, "is known than a loss of at most 12.86 points (95%)."),
+     ("expected", 0.078, 0.05, "0.12)."), ("expected", 0.02, 0.01, "0.12)."),
+     ("labels", 0.078, 0.01, "0.12).")],
+)  # fmt: skip
+def test_an_expected_drop_of_nothing_says_how_many_answers_differ(
+    make_result: Any, make_candidate: Any, kind: str, differing: float, limit: Any, end: str
+) -> None:
+    one = make_candidate("x", "quantize.static", 0.3, 0.0, 1000)
+    known = dataclasses.replace(
+        one.quality, drop_kind=kind, disagreement=differing,
+        disagreement_interval=(0.01, 0.1286),
+    )  # fmt: skip
+    one = dataclasses.replace(one, quality=known)
+    told = verdict(chosen(make_result, one, limits=Limits(max_drop=limit)))
+    assert told.endswith(end)
+    assert "0.00 points" in told
+
+
 def test_when_nothing_gained_it_is_said(make_result: Any) -> None:
     choice = Choice(name="original", met=True, reasons=())
     content = document(make_result(choice=choice))

@@ -170,6 +170,8 @@ def test_without_labels_answers_that_differ_more_are_a_larger_drop() -> None:
         half=0.01, drop_kind="expected", disagreement=0.006, disagreement_interval=(0.0, 0.03),
     )  # fmt: skip
     assert choose([BASE, wild, calm], Limits(max_drop=0.01)).name == "calm"
+    alone = choose([BASE, wild], Limits(max_drop=0.01)).reasons[0]
+    assert alone.endswith("expected drop 0.04 points, 8% of answers differ.")
     luckier = replace(wild, quality=replace(wild.quality, drop=-0.004))
     assert choose([BASE, luckier, calm], Limits(max_drop=0.01)).name == "calm"
     near = replace(wild, quality=replace(wild.quality, disagreement_interval=(0.02, 0.2)))

@@ -6,10 +6,12 @@ how sure it is; where nothing was gained or nothing is known, that is the senten
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from lissom.report import wording
 from lissom.report.schema import Document, FrontEntry
 from lissom.search.candidate import ORIGINAL
+from lissom.search.limits import DEFAULT_MAX_DROP
 
 __all__ = [
     "LimitRow",
@@ -22,6 +24,10 @@ __all__ = [
     "theory_sentences",
     "verdict",
 ]
+
+
+SEVERAL: Final = 3.0
+"""So many times more answers that differ than may be lost are told with an expected drop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,8 @@ def verdict(document: Document) -> tuple[Piece, ...]:
     if entry is None:
         return _verdict_original(document)
     pieces = [Piece(f"{entry['name']} is "), *_gain_pieces(document, entry)]
-    pieces += [Piece(", "), *_drop_pieces(document, entry), Piece(".")]
+    pieces += [Piece(", "), *_drop_pieces(document, entry)]
+    pieces += [*_doubt_pieces(document, entry), Piece(".")]
     return tuple(pieces)
 
 
@@ -138,6 +145,24 @@ def _drop_pieces(document: Document, entry: FrontEntry) -> Iterator[Piece]:
     interval = wording.interval_points(entry["drop_interval"])
     if interval:
         yield Piece(f" (95% interval of the drop: {interval})")
+
+
+def _doubt_pieces(document: Document, entry: FrontEntry) -> Iterator[Piece]:
+    """What an expected drop leaves open, where far more answers differ than may be lost."""
+    differing, interval = entry["disagreement"], entry["disagreement_interval"]
+    if entry["drop_kind"] != "expected" or differing is None:
+        return
+    limit = document["limits"]["max_drop"]
+    allowed = DEFAULT_MAX_DROP if limit is None else limit
+    if differing <= SEVERAL * allowed:
+        return
+    most = wording.drop_points(interval[1] if interval else differing, unit=False)
+    yield Piece("; but ")
+    yield Piece(f"{wording.share(differing)} of its answers differ", strong=True)
+    yield Piece(
+        f", and without labels nothing surer is known than a loss of at most {most} points (95%)"
+        + ("" if limit is None else f", where {wording.drop_points(limit, unit=False)} are allowed")
+    )
 
 
 def outcome(document: Document, entry: FrontEntry) -> str:

@@ -321,8 +321,12 @@ def describe(candidate: Candidate) -> str:
         words.append(f"{candidate.speedup:.2f}x the original's speed ({low:.2f} to {high:.2f})")
     if candidate.size_bytes is not None:
         words.append(format_bytes(candidate.size_bytes))
-    if candidate.quality is not None:
-        words.append(f"drop {format_points(candidate.quality.drop)}")
+    quality = candidate.quality
+    if quality is not None and quality.drop_kind == "expected":
+        differ = format_percent(quality.disagreement)
+        words.append(f"expected drop {format_points(quality.drop)}, {differ} of answers differ")
+    elif quality is not None:
+        words.append(f"drop {format_points(quality.drop)}")
     else:
         words.append("lossless" if candidate.lossless else "quality not measured")
     return ", ".join(words)
