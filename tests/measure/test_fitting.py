@@ -47,11 +47,18 @@ def test_safe_casts_are_made():
         (np.ones((1, 4)), port(), "axis 1 must be 3"),
         (np.ones(3), port(), "rank 1; the model takes rank 2"),
         (np.array([[1, 2, np.nan]]), port(), "NaN"),
+        (np.array([[0, 0, np.inf]]), port(), "an infinity and is no mask"),
+        (np.array([[1, 2, -np.inf]]), port(), "an infinity and is no mask"),
     ],
 )
 def test_what_does_not_fit_is_said(array, to, message):
     with pytest.raises(SamplesError, match=message):
         fit(array, to, "here")
+
+
+@pytest.mark.parametrize("row", [[0, -np.inf, 0], [-0.5, -1.0, -np.inf], [-np.inf] * 3])
+def test_minus_infinity_is_for_masks(row):
+    assert fit(np.array([row]), port(), "here").tolist() == [row]
 
 
 def test_an_input_of_unknown_rank_takes_any():

@@ -74,7 +74,8 @@ def fit(array: Array, port: Port, where: str) -> Array:
         where: what the message calls the place, such as `x.npz, sample 3`.
 
     Raises:
-        SamplesError: type, rank or a fixed dimension does not fit, or NaN.
+        SamplesError: type, rank or a fixed dimension does not fit, NaN, or an infinity in what is
+            no mask.
     """
     array = np.asarray(array)
     shape = port.shape if port.ranked else (None,) * array.ndim
@@ -93,6 +94,12 @@ def fit(array: Array, port: Port, where: str) -> Array:
     cast = _cast(array, port, where)
     if cast.dtype.kind == "f" and np.isnan(cast).any():
         raise SamplesError(f"{where}: input {port.name!r} holds NaN; leave this sample out")
+    # A mask that is added to scores holds -inf where nothing may be seen, and nothing above zero.
+    if cast.dtype.kind == "f" and np.isinf(cast).any() and cast.max() > 0:
+        raise SamplesError(
+            f"{where}: input {port.name!r} holds an infinity and is no mask (0 or less); "
+            "leave this sample out"
+        )
     return cast
 
 
