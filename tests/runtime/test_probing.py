@@ -10,6 +10,7 @@ from lissom.runtime import _probing as module
 from lissom.runtime._probing import (
     Bench,
     asymmetric_weights,
+    best_first,
     feeds_of,
     folds_weights,
     kept_facts,
@@ -87,6 +88,11 @@ def test_weight_only_lists_what_runs(bench: Bench, monkeypatch: pytest.MonkeyPat
     notes: list[str] = []
     assert (4, 32) in weight_only(bench, notes)
     assert any("packed in 4 bits" in note for note in notes)
+
+
+def test_small_blocks_come_first_among_the_fast_ones() -> None:
+    assert best_first({16: 1.0, 32: 1.97, 64: 2.0, 128: 1.5}) == [32, 64, 128, 16]
+    assert best_first({16: 3.0}) == [16]
 
 
 def test_saturation_is_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,20 @@ def test_weights_with_zero_points_are_left_out_where_they_gain_nothing() -> None
     assert "static-asymmetric" in names(proposed(wide, facts=ASYMMETRIC))
 
 
+def test_channels_are_levelled_where_that_can_gain() -> None:
+    depthwise = {one.recipe.name: one.recipe for one in proposed(convolution(8, 8)).tried}
+    assert [step.method for step in depthwise["static-equalized"].steps] == [
+        "equalize.cross_layer",
+        "quantize.static",
+        "quantize.bias_correction",
+    ]
+    assert "static-smoothed" not in depthwise
+    encoder = {one.recipe.name: one.recipe for one in proposed(tiny.transformer()).tried}
+    methods = [step.method for step in encoder["static-smoothed"].steps]
+    assert methods[-2:] == ["equalize.smooth", "quantize.static"]
+    assert "static-equalized" not in encoder
+
+
 def test_packed_matrices_of_4_bits_are_not_rounded_to_nearest() -> None:
     for data, method in ((True, "quantize.gptq"), (False, "quantize.hqq")):
         found = {one.recipe.name: one.recipe for one in proposed(tiny.mlp(), data=data).tried}

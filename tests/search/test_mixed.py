@@ -119,6 +119,26 @@ def searched(
     return rounds
 
 
+def test_what_is_faster_than_float_while_packed_is_one_more_format(trial: Trial) -> None:
+    """Only what gained by itself, in this place, and does nothing else first."""
+    packed = {"bits": 4, "block_size": 32, "kernel": "matmul_nbits"}
+    made = {
+        "fast": recipe("fast", "quantize.gptq", **packed),
+        "slow": recipe("slow", "quantize.gptq", **packed),
+        "half": recipe("half", "quantize.float16", compute="float16"),
+        "small": recipe("small", "quantize.float16"),
+    }
+    speeds = {"slow": (0.9, 0.8, 0.95)}
+    tried = [candidate(name, speed=speeds.get(name, (1.5, 1.4, 1.6))) for name in made]
+    proposals = {name: Proposal(title=name, recipe=one) for name, one in made.items()}
+    assert [
+        (one.name, one.step.method) for one in mixing(trial.job(), tried, proposals).others()
+    ] == [
+        ("fast", "quantize.gptq"),
+        ("half", "quantize.float16"),
+    ]
+
+
 def test_where_everything_holds_one_choice_is_enough(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:

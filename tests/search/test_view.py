@@ -57,3 +57,13 @@ def test_each_reason_says_what_is_missing() -> None:
     wide = view(convolution(64, 1), replace(FACTS, asymmetric_weights=False))
     assert "no convolution faster" in wide.no_asymmetric()
     assert "matrix product" in wide.no_packed(4)
+
+
+def test_the_block_size_is_the_first_of_its_width() -> None:
+    packs = replace(FACTS, weight_only=((4, 128), (4, 32), (8, 64)))
+    assert [view(tiny.mlp(), packs).block_size(bits) for bits in (4, 8, 2)] == [128, 64, None]
+
+
+def test_scales_are_moved_where_layer_normalizations_are() -> None:
+    assert view(tiny.transformer()).no_smoothed() == ""
+    assert "layer normalizations" in view(tiny.mlp()).no_smoothed()

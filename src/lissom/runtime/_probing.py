@@ -1,5 +1,6 @@
 """What the probes of all runtimes share: the products that they time, and what they ask alike."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,7 @@ __all__ = [
     "PRODUCTS",
     "Bench",
     "asymmetric_weights",
+    "best_first",
     "feeds_of",
     "folds_weights",
     "kept_facts",
@@ -122,9 +124,13 @@ def reduce_range(bench: Bench, notes: list[str]) -> bool:
 
 
 def weight_only(bench: Bench, notes: list[str]) -> tuple[tuple[int, int], ...]:
-    """The widths and block sizes of packed weights that run, and how fast the middle ones are."""
+    """The widths and block sizes of packed weights that run, by width the best one first.
+
+    That is the smallest block, whose scales follow the weights best, among those that are as fast
+    as the fastest; behind them the slower ones.
+    """
     shape, (inner, features), _ = ENCODER
-    usable = []
+    usable: list[tuple[int, int]] = []
     for bits, block_size in _WEIGHT_ONLY:
         model = probe_models.packed_product(shape, features, bits, block_size)
         try:
@@ -134,19 +140,36 @@ def weight_only(bench: Bench, notes: list[str]) -> tuple[tuple[int, int], ...]:
             continue
         if finite:
             usable.append((bits, block_size))
+    found: list[tuple[int, int]] = []
     for bits in sorted({bits for bits, _ in usable}):
-        block_size = min((b for n, b in usable if n == bits), key=lambda block: abs(block - 32))
-        for rows in (shape, (1, inner)):
-            gain = bench.gain(
-                probe_models.float_product(rows, (inner, features)),
-                probe_models.packed_product(rows, features, bits, block_size),
-                feeds_of(rows),
-            )
-            notes.append(
-                f"weights packed in {bits} bits, blocks of {block_size}, "
-                f"{named(rows, (inner, features))}: {gain:.2f} x as fast as float32"
-            )
-    return tuple(usable)
+        gains: dict[int, float] = {}
+        for block_size in (block for width, block in usable if width == bits):
+            both = []
+            for rows in (shape, (1, inner)):
+                gain = bench.gain(
+                    probe_models.float_product(rows, (inner, features)),
+                    probe_models.packed_product(rows, features, bits, block_size),
+                    feeds_of(rows),
+                )
+                both.append(gain)
+                notes.append(
+                    f"weights packed in {bits} bits, blocks of {block_size}, "
+                    f"{named(rows, (inner, features))}: {gain:.2f} x as fast as float32"
+                )
+            gains[block_size] = math.sqrt(math.prod(both))
+        found += [(bits, block) for block in best_first(gains)]
+    return tuple(found)
+
+
+def best_first(gains: Mapping[int, float]) -> list[int]:
+    """Block sizes in order: as fast as the fastest and small, then the slower ones.
+
+    Args:
+        gains: how fast each is.
+    """
+    fast = max(gains.values()) / GAIN
+    near = sorted(block for block, gain in gains.items() if gain >= fast)
+    return near + sorted((b for b in gains if b not in near), key=lambda block: -gains[block])
 
 
 def asymmetric_weights(bench: Bench, notes: list[str]) -> bool:

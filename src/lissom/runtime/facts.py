@@ -27,7 +27,8 @@ class Facts:
             or pick values, and must have the same scale before and after.
         absorbed_operators: Operators that disappear into the QuantizeLinear behind them when its
             range starts at zero, as Relu.
-        weight_only: (bits, block size) of constant matrices that run while packed (MatMulNBits).
+        weight_only: (bits, block size) of constant matrices that run while packed (MatMulNBits); of
+            each width the block size that pays best comes first.
         dynamic_operators: Operators with an integer kernel whose input is quantized at run time,
             and that is faster than the float one.
         float_answers: Operators among the integer ones whose kernel can also answer in float, so

@@ -105,7 +105,7 @@ class Runtime:
     def facts(self, store: Store) -> Facts:
         """Measure once per processor and version, in a child, and keep it. See the protocol."""
         entry = "lissom.runtime._onnxruntime_probe:probe"
-        return kept_facts(self, entry, store, probe=8, seconds=_PROBE_SECONDS)
+        return kept_facts(self, entry, store, probe=9, seconds=_PROBE_SECONDS)
 
     def optimize(self, source: Path, out: Path, target: Target) -> tuple[str, ...]:
         """Fuse GELU and layer normalization offline. See the protocol.

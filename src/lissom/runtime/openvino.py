@@ -103,7 +103,7 @@ class Runtime:
         integer ones gain less.
         """
         entry = "lissom.runtime._openvino_probe:probe"
-        return kept_facts(self, entry, store, probe=6, seconds=_PROBE_SECONDS)
+        return kept_facts(self, entry, store, probe=7, seconds=_PROBE_SECONDS)
 
     def optimize(self, source: Path, out: Path, target: Target) -> tuple[str, ...]:
         """Fuse nothing: OpenVINO does it at each load, and writes only its own format."""

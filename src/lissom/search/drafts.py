@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from lissom.search.view import BLOCK_SIZE, FUSABLE, WIDE, Draft, DraftStep, View
+from lissom.search.view import FUSABLE, WIDE, Draft, DraftStep, View
 
 __all__ = ["CODEBOOKS", "NARROW", "fused_before", "fusions", "integers", "weights"]
 
@@ -73,6 +73,7 @@ def integers(view: View) -> Iterator[Draft]:
         refusal=narrow,
         rank={"speed": early + 5, "size": 23, "memory": 23, "quality": 24},
     )
+    yield from levelled(view, early)
     yield Draft(
         name="dynamic",
         title="8-bit integers in matrix products, ranges at run time",
@@ -91,6 +92,34 @@ def integers(view: View) -> Iterator[Draft]:
         ),
         refusal=mixed,
         rank={"speed": 16, "size": 26, "memory": 26, "quality": 26},
+    )
+
+
+def levelled(view: View, early: int) -> Iterator[Draft]:
+    """Recipes that even out channels before they are rounded; `early` is the first one's rank."""
+    static, before = view.no_static(), fused_before(view)
+    yield Draft(
+        name="static-equalized",
+        title="8-bit integers after channels were given like ranges, means put back",
+        steps=(
+            *before,
+            ("equalize.cross_layer", {}, ()),
+            ("quantize.static", {"ranges": "mse"}, ()),
+            ("quantize.bias_correction", {}, ()),
+        ),
+        refusal=static or ("" if view.depthwise else "there are no depthwise convolutions"),
+        rank={"speed": early + 6, "size": 28, "memory": 28, "quality": 27},
+    )
+    yield Draft(
+        name="static-smoothed",
+        title="8-bit integers after outliers of activations were moved into weights",
+        steps=(
+            *before,
+            ("equalize.smooth", {}, ()),
+            ("quantize.static", {"ranges": "minmax", "operators": "heavy"}, ()),
+        ),
+        refusal=static or view.no_smoothed(),
+        rank={"speed": early + 6, "size": 28, "memory": 28, "quality": 28},
     )
 
 
@@ -124,7 +153,7 @@ def weights(view: View) -> Iterator[Draft]:
         yield Draft(
             name=f"weights-int{bits}-packed",
             title=f"matrices in {bits} bits, multiplied packed",
-            steps=((method, packed(bits), ()),),
+            steps=((method, packed(bits, view.block_size(bits)), ()),),
             refusal=view.no_packed(bits),
             rank={"speed": 34 - bits // 2, "size": bits // 4, "memory": bits // 4, "quality": 24},
         )
@@ -145,11 +174,11 @@ def weights(view: View) -> Iterator[Draft]:
     )
 
 
-def packed(bits: int) -> dict[str, Any]:
+def packed(bits: int, block_size: int | None) -> dict[str, Any]:
     """Parameters for weights that the runtime multiplies as they are stored."""
     return {
         "bits": bits,
-        "block_size": BLOCK_SIZE,
+        "block_size": block_size,
         "kernel": "matmul_nbits",
         "accuracy_level": 0,
     }

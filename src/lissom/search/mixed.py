@@ -148,7 +148,19 @@ class Mixing:
                 Format(name=name, step=replace(last, method=method, parameters=dict(parameters)))
                 for name, (method, parameters) in NARROW.items()
             )
-        return tuple(before), integer_formats(self.job.opened.model, self.facts, last)
+        integers = integer_formats(self.job.opened.model, self.facts, last)
+        return tuple(before), (*integers, *self.others())
+
+    def others(self) -> Iterator[Format]:
+        """What is faster than float by itself and rounds no activation: packed, half precision."""
+        for one in self.tried:
+            origin, interval = self.made[one.name], one.speedup_interval
+            if origin.place != self.place or interval is None or interval[0] <= 1.0:
+                continue
+            asked = [(step, step.parameters) for step in origin.recipe.steps]
+            for step, given in asked if len(asked) == 1 else ():
+                if given.get("kernel") == "matmul_nbits" or given.get("compute") == "float16":
+                    yield Format(name=origin.recipe.name, step=step)
 
     def measured(self, before: Sequence[Step], formats: Sequence[Format]) -> Sensitivity:
         """Time and harm of every operator in every format."""

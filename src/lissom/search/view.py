@@ -12,11 +12,10 @@ from lissom.graph.site import sites
 from lissom.runtime.facts import Facts
 from lissom.search.limits import Goal
 
-__all__ = ["BLOCK_SIZE", "FUSABLE", "WIDE", "Draft", "DraftStep", "View"]
+__all__ = ["FUSABLE", "WIDE", "Draft", "DraftStep", "View"]
 
 FUSABLE: Final = frozenset({"Erf", "LayerNormalization"})
 """Operators that begin or end one of our own fusions."""
-BLOCK_SIZE: Final = 32
 WIDE: Final = 64
 """Input channels from which some processors multiply asymmetric convolution weights faster."""
 
@@ -121,9 +120,20 @@ class View:
         """Why weights multiplied packed are left out; empty if they are not."""
         if not self.matrices:
             return "the model has no matrix product with constant weights"
-        if (bits, BLOCK_SIZE) not in self.facts.weight_only:
+        if self.block_size(bits) is None:
             return f"the runtime cannot multiply weights packed in {bits} bits"
         return ""
+
+    def block_size(self, bits: int) -> int | None:
+        """Of weights multiplied packed: what pays best in the runtime; None where none runs."""
+        sizes = (block for width, block in self.facts.weight_only if width == bits)
+        return next(sizes, None)
+
+    def no_smoothed(self) -> str:
+        """Why scales are not moved from activations into weights; empty if they are."""
+        if "LayerNormalization" not in self.operators:
+            return "outliers of activations grow behind layer normalizations, and there are none"
+        return "" if self.matrices else "the model has no matrix product with constant weights"
 
     def no_stored(self) -> str:
         """Why weights fitted on samples that only make the file smaller are left out."""
