@@ -29,6 +29,27 @@ def norm(consumers=()):
     return layers.model(nodes, weights, ["n", 6])
 
 
+def meeting(giver, reader, channels, between="Relu", length=6):
+    """One operator behind another, on values [n, channels, length] that both could read."""
+    shapes = {"Conv": (channels, 4, 1), "MatMul": (length, channels)}
+    given = {"Conv": (channels, length), "MatMul": (4, channels)}[giver]
+    width = given[0] if reader == "Conv" else given[1]
+    read = (width, width, 1) if reader == "Conv" else (width, width)
+    attributes = {"kernel_shape": [2], "pads": [0, 1]} if between.endswith("Pool") else {}
+    nodes = [
+        (giver, "x w", "a"),
+        (between, "a", "between", attributes),
+        (reader, "between v", "y"),
+    ]
+    return layers.model(nodes, {"w": normal(*shapes[giver]), "v": normal(*read)}, ["n", 4, length])
+
+
+def normed(reader):
+    nodes = [("LayerNormalization", "x g s", "n", {"axis": -1}), (reader, "n w", "y")]
+    weights = {"g": normal(6), "s": normal(6), "w": normal(6, 6, *[1] * (reader == "Conv"))}
+    return layers.model(nodes, weights, ["n", 6, 6])
+
+
 MODELS = {
     "convolutions": (
         layers.convolutions((normal(5, 3, 3, 3), normal(5)), (normal(4, 5, 3, 3), normal(4))),
@@ -48,6 +69,32 @@ MODELS = {
         ),
         [],
     ),
+    "channels of axis 1 on both sides": (meeting("Conv", "Conv", 6), [("between", "a", ())]),
+    "channels of the last axis on both sides": (
+        meeting("MatMul", "MatMul", 6),
+        [("between", "a", ())],
+    ),
+    "a convolution before a product": (meeting("Conv", "MatMul", 6), []),
+    "a convolution before a product of another size": (meeting("Conv", "MatMul", 5), []),
+    "a product before a convolution": (meeting("MatMul", "Conv", 4), []),
+    "a product before a convolution of another size": (meeting("MatMul", "Conv", 5), []),
+    "a normalization before a product": (normed("MatMul"), [("n", None, ("g", "s"))]),
+    "a normalization before a convolution": (normed("Conv"), []),
+    "readers of both kinds": (
+        layers.model(
+            [
+                ("Conv", "x w", "a"),
+                ("Conv", "a v", "b"),
+                ("MatMul", "a u", "c"),
+                ("Add", "b c", "y"),
+            ],
+            {"w": normal(6, 6, 1), "v": normal(6, 6, 1), "u": normal(6, 6)},
+            ["n", 6, 6],
+        ),
+        [],
+    ),
+    "a pool that passes channels": (meeting("Conv", "Conv", 6, "MaxPool"), [("between", "a", ())]),
+    "a pool over channels": (meeting("MatMul", "MatMul", 6, "MaxPool"), []),
 }
 
 

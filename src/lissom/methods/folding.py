@@ -16,10 +16,10 @@ from lissom.store.store import Store
 
 __all__ = ["Fold", "divided", "folds"]
 
-# What is passed by a positive factor of each channel as it is.
-_PASSED = frozenset(
-    {"Relu", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "Dropout", "Identity"}
-)
+# What is passed by a positive factor of each channel as it is, whatever its axis.
+_PASSED = frozenset({"Relu", "LeakyRelu", "Dropout", "Identity"})
+# Likewise where channels are axis 1; other axes are pooled.
+_POOLS = frozenset({"MaxPool", "AveragePool", "GlobalAveragePool"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,19 +54,31 @@ def folds(model: Model, known: Mapping[str, tuple[Site, Reading]]) -> Iterator[F
             node in known and known[node][0].groups == 1 and known[node][0].input == value
             for node in readers
         )
-        if plain and value not in outputs and value not in model.captured:
-            source = _source(model, value)
-            found = None if source is None else _taker(model, source, known)
-            if found is not None:
-                yield Fold(value=value, readers=readers, giver=found[0], vectors=found[1])
+        if not plain or value in outputs or value in model.captured:
+            continue
+        # A convolution's channels are axis 1, a product's the last: no factor is of both.
+        axes = {_axis(known[node][0]) for node in readers}
+        if len(axes) > 1:
+            continue
+        axis = axes.pop()
+        source = _source(model, value, axis)
+        found = None if source is None else _taker(model, source, axis, known)
+        if found is not None:
+            yield Fold(value=value, readers=readers, giver=found[0], vectors=found[1])
 
 
-def _source(model: Model, value: str) -> NodeInfo | None:
-    """The node behind what passes factors."""
+def _axis(site: Site) -> int:
+    """Of the channels of what an operator reads and gives."""
+    return 1 if site.op_type == "Conv" else -1
+
+
+def _source(model: Model, value: str, axis: int) -> NodeInfo | None:
+    """The node behind what passes factors of the channels along an axis."""
+    passed = _PASSED | _POOLS if axis == 1 else _PASSED
     outputs = {port.name for port in model.outputs}
     while value in model.producers:
         node = model.node(model.producers[value])
-        if node.op_type not in _PASSED or node.domain or len(node.outputs) != 1:
+        if node.op_type not in passed or node.domain or len(node.outputs) != 1:
             return node
         value = node.inputs[0]
         alone = len(model.consumers.get(value, ())) == 1
@@ -76,11 +88,15 @@ def _source(model: Model, value: str) -> NodeInfo | None:
 
 
 def _taker(
-    model: Model, node: NodeInfo, known: Mapping[str, tuple[Site, Reading]]
+    model: Model, node: NodeInfo, axis: int, known: Mapping[str, tuple[Site, Reading]]
 ) -> tuple[str | None, tuple[str, ...]] | None:
+    """What takes factors of the channels along an axis of what a node gives."""
     if node.name in known:
         site = known[node.name][0]
-        return node.name, (() if site.bias is None else (site.bias,))
+        own = () if site.bias is None else (site.bias,)
+        return (node.name, own) if _axis(site) == axis else None
+    if axis == 1:
+        return None
     if node.op_type == "Add" and not node.domain:
         return _sum(model, node, known)
     if node.op_type == "LayerNormalization" and node.attributes.get("axis", -1) == -1:

@@ -25,7 +25,7 @@ from lissom.store.hashing import Json
 
 __all__ = ["scaled"]
 
-_ERRAND = Errand(entry="lissom.methods.input_scaling:scale_all", kind="quantize.scaling", format=2)
+_ERRAND = Errand(entry="lissom.methods.input_scaling:scale_all", kind="quantize.scaling", format=3)
 
 
 def scaled(
