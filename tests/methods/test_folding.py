@@ -112,3 +112,16 @@ def test_what_can_take_factors_and_that_nothing_changes(name, tmp_path) -> None:
         assert len({edit.weight for edit in edits}) == len(edits) >= 2
         made = perform(model, edits, store)
         np.testing.assert_allclose(run(made, feed)[0], run(model, feed)[0], rtol=2e-3, atol=1e-3)
+
+
+def test_the_nodes_whose_weights_change() -> None:
+    nodes = {}
+    for name in ("convolutions", "products with sums", "two readers of a normalization"):
+        model = MODELS[name][0]
+        (fold,) = folds(model, readings(model))
+        nodes[name] = fold.nodes
+    assert nodes == {
+        "convolutions": ("conv1", "conv0"),
+        "products with sums": ("fc1", "fc0", "fc0.sum"),
+        "two readers of a normalization": ("a", "b", "n"),
+    }

@@ -1,9 +1,11 @@
 """Scaled inputs: the same answers, and factors where an input stands out."""
 
 import numpy as np
+import pytest
 
 from lissom.graph.perform import perform
 from lissom.methods.input_scaling import scaled
+from lissom.methods.scope import Scope
 from lissom.numerics.grids import Shape
 from lissom.store.store import Store
 from tests.methods import layers
@@ -30,3 +32,28 @@ def test_nothing_is_touched_that_may_not_be(tmp_path) -> None:
     context = layers.context(model, Store(tmp_path))
     assert context.calibration is not None
     assert scaled(model, ["fc1"], Shape(bits=4), context, context.calibration) == ()
+
+
+@pytest.mark.parametrize("excluded", ["LayerNormalization", "Add", "fc0.sum", "fc0", "fc1"])
+def test_no_weight_of_a_node_that_is_excluded_is_touched(excluded, tmp_path) -> None:
+    """Scales of a normalization and biases of an Add are weights of those nodes."""
+    square = [RNG.standard_normal((6, 6)) for _ in range(2)]
+    nodes = [
+        ("LayerNormalization", "x g s", "norm", {"axis": -1}),
+        ("MatMul", "norm fc0.w", "fc0"),
+        ("Add", "fc0 fc0.b", "fc0.sum"),
+        ("Relu", "fc0.sum", "relu"),
+        ("MatMul", "relu fc1.w", "fc1"),
+    ]
+    weights = {"fc0.w": square[0], "fc1.w": square[1], "fc0.b": RNG.standard_normal(6)}
+    weights |= {"g": np.geomspace(0.05, 40.0, 6), "s": RNG.standard_normal(6)}
+    model = layers.model(nodes, weights, ["n", 6])
+    every = {"norm": {"g", "s", "fc0.w"}, "relu": {"fc0.w", "fc0.b", "fc1.w"}}
+    context = layers.context(model, Store(tmp_path), scope=Scope(exclude=(excluded,)))
+    assert context.calibration is not None
+    edits = scaled(model, ["fc0", "fc1"], Shape(bits=4), context, context.calibration)
+    hit = {"LayerNormalization": {"g", "s"}, "fc0": {"fc0.w"}, "fc1": {"fc1.w"}}
+    kept = hit.get(excluded, {"fc0.b"})
+    assert {one.weight for one in edits} == set().union(
+        *(own for own in every.values() if own.isdisjoint(kept))
+    )

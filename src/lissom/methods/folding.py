@@ -31,12 +31,20 @@ class Fold:
         readers: the operators that read it, by node.
         giver: the weighted operator whose rows can take the factors; None for vectors alone.
         vectors: weights [channels] that take them: biases, the scale of a normalization.
+        holder: the node that reads those: the giver, the sum behind it, or the normalization.
     """
 
     value: str
     readers: tuple[str, ...]
     giver: str | None
     vectors: tuple[str, ...]
+    holder: str
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """All whose weights change."""
+        givers = (self.holder,) if self.giver is None else (self.giver, self.holder)
+        return tuple(dict.fromkeys((*self.readers, *givers)))
 
 
 def folds(model: Model, known: Mapping[str, tuple[Site, Reading]]) -> Iterator[Fold]:
@@ -63,8 +71,11 @@ def folds(model: Model, known: Mapping[str, tuple[Site, Reading]]) -> Iterator[F
         axis = axes.pop()
         source = _source(model, value, axis)
         found = None if source is None else _taker(model, source, axis, known)
-        if found is not None:
-            yield Fold(value=value, readers=readers, giver=found[0], vectors=found[1])
+        if source is not None and found is not None:
+            giver, vectors = found
+            yield Fold(
+                value=value, readers=readers, giver=giver, vectors=vectors, holder=source.name
+            )
 
 
 def _axis(site: Site) -> int:

@@ -11,13 +11,14 @@ from lissom.graph.edit import Edit, ReplaceWeight, edit_from_json, edit_to_json
 from lissom.graph.load import open_trusted
 from lissom.graph.model import Model
 from lissom.graph.perform import perform
+from lissom.graph.site import Site
 from lissom.isolate.child import report
 from lissom.measure.calibration import Calibration
 from lissom.methods.errand import Errand
 from lissom.methods.folding import divided, folds
 from lissom.methods.gathering import Between, split
 from lissom.methods.protocol import Context
-from lissom.methods.reading import flat, readings
+from lissom.methods.reading import Reading, flat, readings
 from lissom.numerics.awq import input_factors
 from lissom.numerics.grids import Shape
 from lissom.numerics.moments import Moments
@@ -37,19 +38,27 @@ def scaled(
         model: the model.
         nodes: the operators that may be touched.
         shape: of the grids; blocks are for matrices only.
-        context: its store and progress.
+        context: its store, progress and scope: what holds a bias or a scale must be inside, too.
         seen: samples to run it on.
 
     Raises:
         ChildFailed: the runtime crashed or did not come to an end.
         MeasurementError: the runtime refused the model or the samples.
     """
+    known = _known(model, nodes)
+    values = [
+        fold.value
+        for fold in folds(model, known)
+        if not any(context.scope.refusal(model.node(node)) for node in fold.nodes)
+    ]
+    if not values:
+        return ()
     grid = {"bits": shape.bits, "block_size": shape.block_size, "symmetric": shape.symmetric}
     found = _ERRAND.run(
         {"path": model},
         seen,
         context.store,
-        {"nodes": list(nodes), "grid": grid},
+        {"nodes": list(nodes), "values": values, "grid": grid},
         told=lambda done: context.progress(f"scaled {done} values"),
     )
     return tuple(edit_from_json(one) for one in found["edits"])
@@ -59,6 +68,7 @@ def scale_all(
     *,
     path: str,
     nodes: Sequence[str],
+    values: Sequence[str],
     grid: Mapping[str, Json],
     calibration: Mapping[str, Json],
 ) -> Json:
@@ -66,8 +76,8 @@ def scale_all(
     seen = Calibration.from_json(calibration)
     original = model = open_trusted(Path(path))
     store, shape = seen.samples.store, Shape(**grid)
-    known = {node: one for node, one in readings(model, grouped=True).items() if node in set(nodes)}
-    found = {fold.value: fold for fold in folds(model, known)}
+    known = _known(model, nodes)
+    found = {fold.value: fold for fold in folds(model, known) if fold.value in values}
     stages = [[node for fold in found.values() for node in fold.readers]]
     moments: dict[str, Moments] = {}
     last: dict[str, ReplaceWeight] = {}
@@ -103,3 +113,10 @@ def scale_all(
             done += 1
             report(done)
     return {"edits": [edit_to_json(one) for one in last.values()]}
+
+
+def _known(model: Model, nodes: Sequence[str]) -> dict[str, tuple[Site, Reading]]:
+    """Some operators as linear maps."""
+    wanted = set(nodes)
+    every = readings(model, grouped=True)
+    return {node: one for node, one in every.items() if node in wanted}
