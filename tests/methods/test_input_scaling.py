@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lissom.graph.perform import perform
-from lissom.methods.input_scaling import scaled
+from lissom.graph.save import save
+from lissom.methods.input_scaling import scale_all, scaled
 from lissom.methods.scope import Scope
 from lissom.numerics.grids import Shape
 from lissom.store.store import Store
@@ -32,6 +33,35 @@ def test_nothing_is_touched_that_may_not_be(tmp_path) -> None:
     context = layers.context(model, Store(tmp_path))
     assert context.calibration is not None
     assert scaled(model, ["fc1"], Shape(bits=4), context, context.calibration) == ()
+
+
+@pytest.mark.parametrize("form", ["Gemm", "MatMul"])
+def test_a_constant_input_counts_only_where_no_bias_takes_what_it_loses(
+    form, tmp_path, monkeypatch
+) -> None:
+    """A channel that is always 30 has no variance: a Gemm can have a bias, a lone MatMul not."""
+    first, shift = RNG.standard_normal((6, 4)), RNG.standard_normal(6)
+    first[2], shift[2] = 0.0, 30.0
+    model = layers.chain((first, shift), (RNG.standard_normal((5, 6)), None), form=form)
+    given = []
+
+    def looked_at(sizes, matrices, shapes, *, repeat):
+        given.extend(np.diag(hessian) for _, hessian in matrices)
+        return np.ones(len(sizes))
+
+    monkeypatch.setattr("lissom.methods.input_scaling.input_factors", looked_at)
+    context = layers.context(model, Store(tmp_path))
+    assert context.calibration is not None
+    save(model, tmp_path / "model.onnx", metadata={})
+    scale_all(
+        path=str(tmp_path / "model.onnx"),
+        nodes=["fc0", "fc1"],
+        values=["relu0"],
+        grid={"bits": 4},
+        calibration=context.calibration.to_json(),
+    )
+    (found,) = given
+    assert found[2] == pytest.approx(900.0 if form == "MatMul" else 0.0, rel=1e-3)
 
 
 @pytest.mark.parametrize("excluded", ["LayerNormalization", "Add", "fc0.sum", "fc0", "fc1"])

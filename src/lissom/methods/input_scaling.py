@@ -19,6 +19,7 @@ from lissom.methods.folding import divided, folds
 from lissom.methods.gathering import Between, split
 from lissom.methods.protocol import Context
 from lissom.methods.reading import Reading, flat, readings
+from lissom.methods.reconstruction import seen_by
 from lissom.numerics.awq import input_factors
 from lissom.numerics.grids import Shape
 from lissom.numerics.moments import Moments
@@ -26,7 +27,7 @@ from lissom.store.hashing import Json
 
 __all__ = ["scaled"]
 
-_ERRAND = Errand(entry="lissom.methods.input_scaling:scale_all", kind="quantize.scaling", format=3)
+_ERRAND = Errand(entry="lissom.methods.input_scaling:scale_all", kind="quantize.scaling", format=4)
 
 
 def scaled(
@@ -85,9 +86,9 @@ def scale_all(
     batches = split(original, stages)
     between = Between(original, batches, seen, Path(path).parent)
     for number in range(len(batches)):
-        for node, own_groups in between.moments(number, original).items():
-            fitting, held_out = own_groups[0]
-            moments[node] = fitting.joined(held_out)
+        for node, (pair, *_) in between.moments(number, original).items():
+            # Where no bias takes the mean, the layer is rounded for moments about zero.
+            moments[node] = seen_by(original, known[node][0], pair, changed=False).every
         whole = [v for v, fold in found.items() if moments.keys() >= set(fold.readers)]
         for value in whole:
             fold = found.pop(value)

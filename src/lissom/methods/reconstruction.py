@@ -36,7 +36,7 @@ from lissom.methods.weights import Reconstruction
 from lissom.numerics.moments import Moments, fit
 from lissom.store.store import Store
 
-__all__ = ["Seen", "in_order", "sums_within"]
+__all__ = ["Seen", "in_order", "seen_by", "sums_within"]
 
 
 def sums_within(
@@ -114,14 +114,22 @@ def in_order(
             seen = (
                 None
                 if groups is None
-                else [_seen(original, site, one, changed=now is not original) for one in groups]
+                else [seen_by(original, site, one, changed=now is not original) for one in groups]
             )
             later += each(site, seen)
         if how != "layer":
             now = perform(now, later, store)
 
 
-def _seen(original: Model, site: Site, pair: MomentsPair, *, changed: bool) -> Seen:
+def seen_by(original: Model, site: Site, pair: MomentsPair, *, changed: bool) -> Seen:
+    """What is known of one matrix of a layer: about the means only if a bias takes them.
+
+    Args:
+        original: the model.
+        site: the layer.
+        pair: of what it reads and should give, to fit to and held out.
+        changed: whether what it reads is not what it was.
+    """
     # A product has no bias but what is added behind it anyway.
     centred = site.op_type != "MatMul" or bias_of(original, site) is not None
     fitting, held_out = pair if centred else map(_about_zero, pair)
