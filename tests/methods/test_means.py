@@ -41,7 +41,7 @@ def test_integer_layers_hold_it_in_32_bits(with_bias, tmp_path) -> None:
     store = Store(tmp_path)
     feeds = layers.inputs(model)
     made, context = quantized(model, store, feeds)
-    found = holder(made, "conv0", axis=1)
+    found = holder(made, "conv0", axis=1, channels=4)
     assert isinstance(found, Holder)
     assert found.kind == ("integers" if with_bias else "new integers")
     mended = mend(model, made, [found], context, context.calibration)
@@ -60,7 +60,10 @@ def test_a_float_bias_and_one_that_is_not_there(tmp_path) -> None:
     weights = {n: (model.weight(n) * 0.9).astype(np.float32) for n in ("fc0.w", "fc1.w")}
     edits = [ReplaceWeight(weight=n, values=store.put_array(a)) for n, a in weights.items()]
     made, feeds = edited(model, edits, store), layers.inputs(model)
-    found = [holder(made, name, axis=-1) for name in ("fc0", "fc1")]
+    found = [
+        holder(made, name, axis=-1, channels=channels)
+        for name, channels in (("fc0", 5), ("fc1", 3))
+    ]
     assert [one.kind for one in found] == ["float", "new"]
     context = lab.context(model, store, feeds)
     mended = mend(model, made, found, context, context.calibration)
@@ -70,22 +73,24 @@ def test_a_float_bias_and_one_that_is_not_there(tmp_path) -> None:
 
 def test_a_sum_behind_a_product_holds_it() -> None:
     model = layers.chain((normal(5, 4), normal(5)), form="MatMul")
-    found = holder(model, "fc0.sum", axis=-1)
+    found = holder(model, "fc0.sum", axis=-1, channels=5)
     assert isinstance(found, Holder)
     assert (found.node, found.kind, found.weights) == ("fc0.sum", "float", ("fc0.b",))
 
 
 def test_reasons() -> None:
     model = layers.chain((normal(5, 4), None), form="MatMul")
-    assert holder(model, "gone", axis=1) == "the value that it gave is not in the model"
-    assert holder(model, "fc0", axis=-1) == "a MatMul gives it, which has no bias"
+    assert holder(model, "gone", axis=1, channels=5) == "the value that it gave is not in the model"
+    assert holder(model, "fc0", axis=-1, channels=5) == "a MatMul gives it, which has no bias"
     nodes = [("Gemm", "x w b", "a"), ("Gemm", "a w b", "y")]
     shared = layers.model(nodes, {"w": normal(4, 4), "b": normal(4)}, ["n", 4])
-    assert holder(shared, "a", axis=-1) == "its bias is shared or computed"
+    assert holder(shared, "a", axis=-1, channels=4) == "its bias is shared or computed"
     factor = layers.model(
         [("Gemm", "x w b", "y", {"beta": 2.0})], {"w": normal(4, 4), "b": normal(4)}, ["n", 4]
     )
-    assert holder(factor, "y", axis=-1) == "its bias has a factor"
+    assert holder(factor, "y", axis=-1, channels=4) == "its bias has a factor"
+    one = layers.chain((normal(4, 4), normal(1)))
+    assert holder(one, "fc0", axis=-1, channels=4) == "its bias has the shape [1], for 4 channels"
 
 
 def test_statistics_of_a_normalization_move_with_its_input(tmp_path) -> None:

@@ -84,13 +84,14 @@ class Mended:
     shifts: Mapping[str, float]
 
 
-def holder(model: Model, value: str, *, axis: int) -> Holder | str:
+def holder(model: Model, value: str, *, axis: int, channels: int) -> Holder | str:
     """What can take the change of a value's mean, or why nothing can.
 
     Args:
         model: the compressed model.
         value: what an operator with a bias gives.
         axis: of the channels.
+        channels: how many there are; a bias that is one number for all of them can take no means.
     """
     if value not in model.producers:
         return "the value that it gave is not in the model"
@@ -104,7 +105,9 @@ def holder(model: Model, value: str, *, axis: int) -> Holder | str:
 
     if node.op_type == "Add" and not node.domain:
         names = [name for name in node.inputs if _is_own_vector(model, name)]
-        return found("float", names[0]) if len(names) == 1 else "its bias is no float vector"
+        if len(names) != 1:
+            return "its bias is no float vector"
+        return _misfit(model, names[0], channels) or found("float", names[0])
     if node.op_type not in {"Conv", "ConvTranspose", "Gemm"} or node.domain:
         return f"a {node.op_type} gives it, which has no bias"
     if node.attributes.get("beta", 1.0) != 1.0:
@@ -117,7 +120,7 @@ def holder(model: Model, value: str, *, axis: int) -> Holder | str:
         known = all(name in model.weights for name in scales)
         return found("new integers", *scales) if known else "its scales are computed"
     if _is_own_vector(model, inputs[2]):
-        return found("float", inputs[2])
+        return _misfit(model, inputs[2], channels) or found("float", inputs[2])
     source = _dequantizer(model, inputs[2])
     if source is None or model.consumers[inputs[2]] != (node.name,):
         return "its bias is shared or computed"
@@ -125,7 +128,7 @@ def holder(model: Model, value: str, *, axis: int) -> Holder | str:
     own = integers in model.weights and model.consumers[integers] == (source.name,)
     if not own or model.weights[integers].dtype != "int32" or scale not in model.weights:
         return "its bias is not held in 32 bits"
-    return found("integers", integers, scale)
+    return _misfit(model, integers, channels) or found("integers", integers, scale)
 
 
 def norm_holder(model: Model, node: NodeInfo) -> Holder | str:
@@ -154,6 +157,14 @@ def _is_own_vector(model: Model, name: str) -> bool:
         and len(model.consumers.get(name, ())) == 1
         and not outside
     )
+
+
+def _misfit(model: Model, bias: str, channels: int) -> str | None:
+    """Why a bias cannot be another number for each channel; None if it can."""
+    shape = model.weights[bias].shape
+    if shape == (channels,):
+        return None
+    return f"its bias has the shape {list(shape)}, for {channels} channels"
 
 
 def _dequantizer(model: Model, name: str) -> NodeInfo | None:

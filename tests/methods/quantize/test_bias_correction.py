@@ -50,6 +50,21 @@ def test_a_convolutional_network_loads_and_answers(tmp_path) -> None:
     assert shift(model, after, feeds) <= shift(model, made, feeds)
 
 
+@pytest.mark.parametrize("method", [Static(), WeightOnly(bits=4)])
+def test_a_bias_that_is_one_number_for_all_channels_is_left_alone(method, tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    first = rng.standard_normal((6, 8)), rng.standard_normal(1)
+    model = layers.chain(first, (rng.standard_normal((4, 6)), rng.standard_normal(4)))
+    context = layers.context(model, Store(tmp_path))
+    made = perform(model, method.plan(model, context).edits, context.store)
+    plan = BiasCorrection().plan(made, context)
+    (skip,) = plan.skips
+    assert (skip.target, skip.reason) == ("fc0", "its bias has the shape [1], for 6 channels")
+    feeds = layers.inputs(model)
+    after = edited(made, plan.edits, context.store)
+    assert shift(model, after, feeds) < 0.25 * shift(model, made, feeds)
+
+
 @pytest.mark.parametrize(
     "before",
     [

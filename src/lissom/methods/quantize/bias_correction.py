@@ -83,7 +83,8 @@ class BiasCorrection:
             if site.op_type in {"Conv", "ConvTranspose", "Gemm", "MatMul"}:
                 value = _given(original, site)
                 axis = 1 if site.op_type.startswith("Conv") else -1
-                places.append((site.node, value, holder(model, value, axis=axis)))
+                one = holder(model, value, axis=axis, channels=site.outputs)
+                places.append((site.node, value, one))
             else:
                 reason = f"the means of what a {site.op_type} gives are not looked at"
                 places.append((site.node, site.output, reason))
