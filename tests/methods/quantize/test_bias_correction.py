@@ -40,14 +40,17 @@ def test_the_papers_claim(method, tmp_path) -> None:
     assert shift(model, after, feeds) < 0.25 * shift(model, made, feeds)
 
 
-def test_a_convolutional_network_loads_and_answers(tmp_path) -> None:
+def test_a_convolutional_network_has_its_means_again(tmp_path) -> None:
+    """The bias of the last layer takes all that moved its mean, but for its own rounding."""
     proto = tiny.cnn()
     model = model_of(proto)
     feeds = [tiny.feeds(proto, seed=seed) for seed in range(6)]
     context = lab.context(model, Store(tmp_path), feeds)
     made = perform(model, Static().plan(model, context).edits, context.store)
-    after = edited(made, BiasCorrection().plan(made, context).edits, context.store)
-    assert shift(model, after, feeds) <= shift(model, made, feeds)
+    plan = BiasCorrection().plan(made, context)
+    assert plan.edits
+    after = edited(made, plan.edits, context.store)
+    assert shift(model, after, feeds) < 0.1 * shift(model, made, feeds)
 
 
 @pytest.mark.parametrize("method", [Static(), WeightOnly(bits=4)])
