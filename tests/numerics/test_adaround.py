@@ -47,6 +47,20 @@ def test_clipped_weights_stay_at_the_ends() -> None:
     assert found.tolist() == [[-8.0, 7.0, 0.0]]
 
 
+@pytest.mark.parametrize(
+    ("weights", "inputs"),
+    [(2.0**70, 1.0), (2.0**-73, 1.0), (1.0, 2.0**126), (1.0, 2.0**133), (1.0, 2.0**-133)],
+)
+def test_units_do_not_matter_beyond_what_squares_of_float32_hold(weights, inputs) -> None:
+    """By powers of two, so that nothing else is rounded either."""
+    weight, hessian = layer(16, 48)
+    grid = largest(weight, Shape(bits=4))
+    expected = adaround(weight, hessian, grid, steps=60) * weights
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        found = adaround(weight * weights, hessian * inputs, grid.scaled(weights), steps=60)
+    assert np.array_equal(found, expected)
+
+
 def test_without_any_inputs_every_weight_goes_to_its_nearest() -> None:
     weight, hessian = layer(4, 8)
     grid = largest(weight, Shape(bits=4))

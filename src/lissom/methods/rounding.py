@@ -38,7 +38,7 @@ __all__ = [
 _ERRAND = Errand(
     entry="lissom.methods.layer_rounding:round_all",
     kind="quantize.rounding",
-    format=3,
+    format=4,
     seconds=4 * 3600.0,
 )
 _OTHER_BITS = 8  # of weights that no rows are known of

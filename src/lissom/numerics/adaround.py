@@ -53,27 +53,28 @@ def adaround(
         The rounded matrix, float64 [outputs, inputs].
     """
     wide = weight.shape[1]
-    step = np.broadcast_to(grid.step(wide), weight.shape).astype(np.float32)
+    step = np.broadcast_to(grid.step(wide), weight.shape)
     low, high = (np.broadcast_to(one, weight.shape) for one in grid.bounds(wide))
     target = np.clip(weight if around is None else around, low, high)
     # One below the top at most, so that up and down both exist.
-    floor = np.minimum(np.floor(target / step) * step, high - step).astype(np.float32)
+    floor = np.minimum(np.floor(target / step) * step, high - step)
     share = np.clip((target - floor) / step, 0.0, 1.0).astype(np.float32)
-    # In units of each weight's own error, one rate suits all.
-    mean = np.maximum(float(np.mean(np.diag(hessian))), 1e-30)
-    units = np.mean(step**2, axis=1, keepdims=True) * np.float32(mean)
-    second = hessian.astype(np.float32)
+    # In units of each weight's own error, one rate suits all; and float32 holds those of any size.
+    unit = np.sqrt(np.mean(step**2, axis=1, keepdims=True))
+    second = np.empty(hessian.shape, np.float32)  # divided into it, since it may be large
+    np.divide(hessian, float(np.mean(np.diag(hessian))) or 1.0, out=second, casting="same_kind")
+    stride = (step / unit).astype(np.float32)
+    base = ((floor - weight) / unit).astype(np.float32)
     inner = np.clip((share - _GAMMA) / (_ZETA - _GAMMA), 1e-3, 1 - 1e-3)
     v = np.log(inner / (1.0 - inner))
     first, square = np.zeros_like(v), np.zeros_like(v)
-    base = floor - weight.astype(np.float32)
     for number in range(steps):
         sigmoid = 1.0 / (1.0 + np.exp(-v))
         stretched = sigmoid * (_ZETA - _GAMMA) + _GAMMA
         h = np.clip(stretched, 0.0, 1.0)
         slope = np.where((stretched > 0.0) & (stretched < 1.0), sigmoid * (1 - sigmoid), 0.0)
         slope *= _ZETA - _GAMMA
-        gradient = 2.0 * ((base + step * h) @ second) * step / units
+        gradient = 2.0 * ((base + stride * h) @ second) * stride
         progress = number / max(steps - 1, 1)
         if progress >= _WARM:
             gradient += strength * _regularizer_slope(h, (progress - _WARM) / (1 - _WARM))
@@ -84,7 +85,7 @@ def adaround(
         spread = np.sqrt(square / (1 - _DECAY[1] ** (number + 1)))
         v -= _RATE * unbiased / (spread + 1e-8)
     up = 1.0 / (1.0 + np.exp(-v)) > 0.5
-    return np.asarray(grid.rounded(floor.astype(np.float64) + step * up))
+    return np.asarray(grid.rounded(floor + step * up))
 
 
 def _regularizer_slope(h: Array, progress: float) -> Array:
