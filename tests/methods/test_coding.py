@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from lissom.graph.edit import EncodeWeight, ReplaceWeight
+from lissom.graph.save import spill
 from lissom.graph.site import sites
-from lissom.methods.coding import as_stored, coded, rows_of
+from lissom.methods.coding import as_stored, code_all, coded, rows_of
 from lissom.numerics.codebook import dequantize
 from lissom.numerics.coding import Scheme, code
 from lissom.store.store import Store
@@ -74,3 +75,27 @@ def test_a_product_without_a_place_for_a_bias_gets_none(tmp_path):
     found = coded(model, {"fc0.w": ["fc0"]}, Scheme(bits=3), "layer", context)
     assert [type(edit) for edit in found.edits] == [EncodeWeight]
     assert list(found.errors) == ["fc0"]
+
+
+@pytest.mark.parametrize("with_samples", [True, False])
+def test_an_error_names_the_operator(with_samples, tmp_path, monkeypatch):
+    """Of those seen on samples, and of those that can only be coded for their own sake."""
+    made = layers.chain((WIDE, BIAS)) if with_samples else model_of(tiny.recurrent())
+    weight, node = ("fc0.w", "fc0") if with_samples else ("gru.W", "gru")
+    held = layers.context(made, Store(tmp_path)).calibration if with_samples else None
+    spill(made, tmp_path / "model.onnx")
+
+    def fails(*_):
+        raise ValueError("odd")
+
+    monkeypatch.setattr("lissom.methods.coding.code", fails)
+    with pytest.raises(ValueError, match=f"^node '{node}': odd$"):
+        code_all(
+            path=str(tmp_path / "model.onnx"),
+            store=str(tmp_path),
+            weights={weight: [node]},
+            scheme={},
+            how="layer",
+            sums={},
+            calibration=None if held is None else held.to_json(),
+        )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lissom.graph.perform import perform
-from lissom.graph.save import save
+from lissom.graph.save import spill
 from lissom.methods.input_scaling import scale_all, scaled
 from lissom.methods.scope import Scope
 from lissom.numerics.grids import Shape
@@ -52,7 +52,7 @@ def test_a_constant_input_counts_only_where_no_bias_takes_what_it_loses(
     monkeypatch.setattr("lissom.methods.input_scaling.input_factors", looked_at)
     context = layers.context(model, Store(tmp_path))
     assert context.calibration is not None
-    save(model, tmp_path / "model.onnx", metadata={})
+    spill(model, tmp_path / "model.onnx")
     scale_all(
         path=str(tmp_path / "model.onnx"),
         nodes=["fc0", "fc1"],
@@ -87,3 +87,24 @@ def test_no_weight_of_a_node_that_is_excluded_is_touched(excluded, tmp_path) -> 
     assert {one.weight for one in edits} == set().union(
         *(own for own in every.values() if own.isdisjoint(kept))
     )
+
+
+def test_an_error_names_the_readers(tmp_path, monkeypatch) -> None:
+    square = [RNG.standard_normal((6, 6)) for _ in range(2)]
+    model = layers.chain(*((weight, np.zeros(6)) for weight in square))
+    context = layers.context(model, Store(tmp_path))
+    assert context.calibration is not None
+    spill(model, tmp_path / "model.onnx")
+
+    def fails(*_, **__):
+        raise ValueError("odd")
+
+    monkeypatch.setattr("lissom.methods.input_scaling.input_factors", fails)
+    with pytest.raises(ValueError, match=r"^node 'fc1': odd$"):
+        scale_all(
+            path=str(tmp_path / "model.onnx"),
+            nodes=["fc0", "fc1"],
+            values=["relu0"],
+            grid={"bits": 4},
+            calibration=context.calibration.to_json(),
+        )

@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
+from lissom.errors import MethodError
 from lissom.graph.edit import EncodeWeight
+from lissom.graph.save import spill
+from lissom.methods.layer_rounding import round_all
 from lissom.methods.quantize.gptq import Gptq
 from lissom.methods.quantize.hqq import Hqq
 from lissom.methods.rounding import rounded
-from lissom.numerics.quantized import dequantize
+from lissom.numerics.quantized import dequantize, quantize_weight
 from lissom.store.store import Store
 from tests.methods import lab, layers
 
@@ -42,3 +45,28 @@ def test_without_samples_only_weights_are_told_of(tmp_path) -> None:
     one = errors_of(Hqq(), model, context).errors["fc0"]
     assert one.output is one.output_nearest is None
     assert one.weight > 0
+
+
+def test_an_error_names_the_layer(tmp_path, monkeypatch) -> None:
+    model = layers.chain((WEIGHT, None), (WEIGHT, None))
+    context = layers.context(model, Store(tmp_path))
+    spill(model, tmp_path / "model.onnx")
+    done = []
+
+    def rounds(layer):
+        done.append(layer)
+        if len(done) == 2:
+            raise MethodError("odd")
+        return quantize_weight(layer.weight, bits=4, axis=0)
+
+    monkeypatch.setattr("lissom.methods.layer_rounding._Work._rounded", lambda _, one: rounds(one))
+    with pytest.raises(MethodError, match=r"^node 'fc1': odd$"):
+        round_all(
+            path=str(tmp_path / "model.onnx"),
+            packed={"fc0": False, "fc1": False},
+            method="quantize.gptq",
+            settings={},
+            calibration=context.calibration.to_json(),
+            sums={},
+            store=str(tmp_path),
+        )

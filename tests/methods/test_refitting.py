@@ -68,3 +68,12 @@ def test_progress_counts_what_was_done_before_and_targets_serve_twice(made, tmp_
     first = fitted(reduced, task, targets, held, tmp_path, again=True)
     assert fitted(reduced, task, targets, held, tmp_path, done=7) == first
     assert told == [1, 8]
+
+
+def test_an_error_names_the_operator(made, tmp_path, monkeypatch):
+    def fails(*_):
+        raise np.linalg.LinAlgError("odd")
+
+    monkeypatch.setattr("lissom.methods.refitting.fit", fails)
+    with pytest.raises(np.linalg.LinAlgError, match=r"^node 'fc1': odd$"):
+        after(made, Task(stages=[["fc1"]], sums={}), tmp_path)

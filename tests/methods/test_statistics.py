@@ -137,6 +137,20 @@ def test_nothing_is_touched_where_nothing_is_wrong(store, tmp_path):
     assert adjust(model, [], targets, passing, store) == ([], {})
 
 
+def test_an_error_names_the_operator(store, tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise ValueError("odd")
+
+    monkeypatch.setattr("lissom.methods.statistics.matched", fails)
+    model = MODELS["depthwise"]
+    calibration = Calibration.from_json(layers.context(model, store).calibration.to_json())
+    targets, one = Spool(tmp_path), adjustables(model)["one"]
+    keep_targets(model, {"one": (one, None)}, targets, calibration, tmp_path)
+    passing = partial(Passes(calibration, tmp_path).runs, model)
+    with pytest.raises(ValueError, match=r"^node 'one': odd$"):
+        adjust(model, ["one"], targets, passing, store)
+
+
 def test_what_can_be_adjusted_and_what_least_squares_reaches_are_told_apart():
     assert {name: list(adjustables(model)) for name, model in MODELS.items()} == {
         **{name: ["one"] for name in MODELS},

@@ -1,16 +1,19 @@
 """Zeros on a whole network: as many as asked, nearer to the original than plain ones."""
 
 import numpy as np
+import pytest
 
 from lissom.graph.perform import perform
+from lissom.graph.save import spill
 from lissom.measure.calibration import Calibration
 from lissom.measure.samples import Samples
 from lissom.methods.reading import readings
-from lissom.methods.zeroing import Zeroed, zeroed
+from lissom.methods.zeroing import Zeroed, zero_all, zeroed
 from lissom.runtime.target import Target
 from lissom.store.store import Store
 from tests.graph.channels.nets import NETS
 from tests.graph.edited import model_of, run
+from tests.methods import layers
 
 
 def test_a_network_keeps_its_answers_better_than_with_plain_zeros(tmp_path) -> None:
@@ -35,3 +38,22 @@ def test_a_network_keeps_its_answers_better_than_with_plain_zeros(tmp_path) -> N
 
 def test_packed_bytes_by_hand() -> None:
     assert Zeroed(edits=(), weights=17, zeros=10, untouched=()).packed_bytes == 3 + 28
+
+
+def test_an_error_names_the_operator(tmp_path, monkeypatch) -> None:
+    model = layers.redundant()
+    context = layers.context(model, Store(tmp_path))
+    assert context.calibration is not None
+    spill(model, tmp_path / "model.onnx")
+
+    def fails(*_, **__):
+        raise np.linalg.LinAlgError("odd")
+
+    monkeypatch.setattr("lissom.methods.zeroing.sparsify", fails)
+    with pytest.raises(np.linalg.LinAlgError, match=r"^node 'fc1': odd$"):
+        zero_all(
+            path=str(tmp_path / "model.onnx"),
+            nodes=["fc1"],
+            settings={},
+            calibration=context.calibration.to_json(),
+        )

@@ -26,6 +26,7 @@ from lissom.graph.site import Site, sites
 from lissom.isolate.child import report
 from lissom.measure.calibration import Calibration
 from lissom.methods.errand import Errand
+from lissom.methods.naming import naming
 from lissom.methods.protocol import Context
 from lissom.methods.reading import Array, flat, readings, replaced
 from lissom.methods.reconstruction import Seen, in_order, sums_within
@@ -134,7 +135,8 @@ def code_all(
     seen = {site.weight for site in work.linear.values()}
     for site in sites(work.model):
         if site.weight in weights and site.weight not in seen:
-            work.one(site, None)
+            with naming(site.node):
+                work.one(site, None)
             seen.add(site.weight)
     return {
         "edits": [edit_to_json(one) for one in work.edits],

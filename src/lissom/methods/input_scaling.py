@@ -17,8 +17,9 @@ from lissom.measure.calibration import Calibration
 from lissom.methods.errand import Errand
 from lissom.methods.folding import divided, folds
 from lissom.methods.gathering import Between, split
+from lissom.methods.naming import naming
 from lissom.methods.protocol import Context
-from lissom.methods.reading import Reading, flat, readings
+from lissom.methods.reading import Array, Reading, flat, readings
 from lissom.methods.reconstruction import seen_by
 from lissom.numerics.awq import input_factors
 from lissom.numerics.grids import Shape
@@ -92,28 +93,32 @@ def scale_all(
         whole = [v for v, fold in found.items() if moments.keys() >= set(fold.readers)]
         for value in whole:
             fold = found.pop(value)
-            own = [(flat(model, known[node][0]), moments.pop(node)) for node in fold.readers]
-            shapes = [
-                shape
-                if len(known[node][0].shape) == 2
-                else Shape(bits=shape.bits, symmetric=shape.symmetric)
-                for node in fold.readers
-            ]
-            site = known[fold.readers[0]][0]
-            channels = site.shape[site.in_axis]
-            square = np.diag(own[0][1].xx).reshape(channels, -1).mean(axis=1)
-            factors = input_factors(
-                np.sqrt(square / (own[0][1].rows or 1.0)),
-                [(weight, one.covariance) for weight, one in own],
-                shapes,
-                repeat=own[0][0].shape[1] // channels,
-            )
-            edits = list(divided(model, fold, factors, known, store))
+            with naming(*fold.readers):
+                own = {node: moments.pop(node) for node in fold.readers}
+                factors = _factors(model, {node: known[node][0] for node in own}, own, shape)
+                edits = list(divided(model, fold, factors, known, store))
             model = perform(model, edits, store)
             last |= {edit.weight: edit for edit in edits}
             done += 1
             report(done)
     return {"edits": [edit_to_json(one) for one in last.values()]}
+
+
+def _factors(
+    model: Model, sites: Mapping[str, Site], moments: Mapping[str, Moments], shape: Shape
+) -> Array:
+    """What is best to divide a value's channels by, from what each of its readers reads."""
+    weights = {node: flat(model, site) for node, site in sites.items()}
+    first, site = next(iter(sites.items()))
+    channels = site.shape[site.in_axis]
+    square = np.diag(moments[first].xx).reshape(channels, -1).mean(axis=1)
+    plain = Shape(bits=shape.bits, symmetric=shape.symmetric)  # only matrices have blocks
+    return input_factors(
+        np.sqrt(square / (moments[first].rows or 1.0)),
+        [(weights[node], moments[node].covariance) for node in sites],
+        [shape if len(site.shape) == 2 else plain for site in sites.values()],
+        repeat=weights[first].shape[1] // channels,
+    )
 
 
 def _known(model: Model, nodes: Sequence[str]) -> dict[str, tuple[Site, Reading]]:

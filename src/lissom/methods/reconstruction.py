@@ -29,6 +29,7 @@ from lissom.graph.perform import perform
 from lissom.graph.site import Site
 from lissom.measure.calibration import Calibration
 from lissom.methods.gathering import Between, MomentsPair, split
+from lissom.methods.naming import naming
 from lissom.methods.protocol import Context
 from lissom.methods.reading import Array, bias_of, readings
 from lissom.methods.stages import last_of_sums, stages_of, sums_of
@@ -111,12 +112,12 @@ def in_order(
         later: list[ReplaceWeight] = []
         for node in batch:
             site, groups = known[node][0], found.pop(node, None)
-            seen = (
-                None
-                if groups is None
-                else [seen_by(original, site, one, changed=now is not original) for one in groups]
-            )
-            later += each(site, seen)
+            with naming(node):
+                seen = None
+                if groups is not None:
+                    changed = now is not original
+                    seen = [seen_by(original, site, one, changed=changed) for one in groups]
+                later += each(site, seen)
         if how != "layer":
             now = perform(now, later, store)
 

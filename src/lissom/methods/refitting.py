@@ -21,6 +21,7 @@ from lissom.graph.site import Site
 from lissom.isolate.child import report
 from lissom.measure.calibration import Calibration
 from lissom.methods.gathering import ROWS, Gathering, Pair, statistics
+from lissom.methods.naming import naming
 from lissom.methods.passes import Passes, Spool, runs
 from lissom.methods.reading import Reading, flat, readings, replaced, rows
 from lissom.methods.row_weights import normalized, read_by, row_weights
@@ -123,7 +124,8 @@ def fitted(
         for node in linear:
             steady = node in task.steady
             pair = moments.pop(node)
-            own, errors[node] = _refitted(model, now[node][0], pair, store, steady=steady)
+            with naming(node):
+                own, errors[node] = _refitted(model, now[node][0], pair, store, steady=steady)
             edits += own
         set_right = [node for node in stage if node in adjusted]
         more, left = adjust(model, set_right, targets, passing, store)

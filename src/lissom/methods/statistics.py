@@ -18,6 +18,7 @@ from lissom.graph.model import Model
 from lissom.graph.site import Site, sites
 from lissom.measure.calibration import Calibration
 from lissom.methods.gathering import is_held_out
+from lissom.methods.naming import naming
 from lissom.methods.passes import Spool, runs
 from lissom.methods.reading import Array, bias_of, read_count, readings
 from lissom.numerics.channelwise import Channels, matched
@@ -216,7 +217,8 @@ def adjust(
     errors = {}
     for node, (seen, held_out) in sums.items():
         one, channels = own[node], len(seen.x)
-        pair = matched(seen, held_out, scales=one.scale is not None)
+        with naming(node):
+            pair = matched(seen, held_out, scales=one.scale is not None)
         scale, shift = pair if pair is not None else (np.ones(channels), np.zeros(channels))
         if pair is not None:
             edits += adjusted(model, one, scale, shift, store)

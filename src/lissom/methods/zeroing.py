@@ -13,6 +13,7 @@ from lissom.isolate.child import report
 from lissom.measure.calibration import Calibration
 from lissom.methods.errand import Errand
 from lissom.methods.gathering import Pair, gathered, split
+from lissom.methods.naming import naming
 from lissom.methods.reading import Array, flat, readings, replaced
 from lissom.numerics.sparsity import sparsify
 from lissom.store.hashing import Json
@@ -103,7 +104,8 @@ def zero_all(
         for node in stage:
             site = known[node][0]
             before = flat(model, site)
-            after, bias = _zeroed(before, moments.pop(node), settings)
+            with naming(node):
+                after, bias = _zeroed(before, moments.pop(node), settings)
             weights += after.size
             zeros += int((after == 0).sum())
             if np.array_equal(after, before):
