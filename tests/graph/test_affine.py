@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lissom.graph.affine import fuse_affine
+from lissom.graph.affine import fold_factors, fuse_affine
 from tests import tiny
-from tests.graph.graphs import ir_of, node, ops, same_answers
+from tests.graph.graphs import answers, ir_of, node, ops, same_answers
 
 
 def _norm(channels, rng):
@@ -168,3 +168,108 @@ def test_numbers_that_would_overflow_stay():
     with np.errstate(over="ignore"):
         fuse_affine(ir)
     assert ops(ir) == ["Gemm", "Mul"]
+
+
+def _gemms(weights, *nodes, ports=None):
+    made = [node("Gemm", inputs.split(), [out], out, **more) for inputs, out, more in nodes]
+    outputs = {nodes[-1][1]: ("float32", [2, 2]), **(ports or {})}
+    return tiny.model(made, {"x": ("float32", [2, 2])}, outputs, weights)
+
+
+def _matrix(*rows):
+    return np.array(rows, np.float32)
+
+
+def _numbers(ir, name):
+    return ir.graph.initializers[name].const_value.numpy().tolist()
+
+
+def _factors(ir):
+    return [
+        {name: one.value for name, one in n.attributes.items() if name in {"alpha", "beta"}}
+        for n in ir.graph
+    ]
+
+
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_factors_of_a_gemm_by_hand(transposed):
+    weights = {"w": _matrix([1, 2], [3, 4]), "b": np.array([6, 8], np.float32)}
+    more = {"alpha": 0.5, "beta": 0.25, "transB": transposed}
+    proto = _gemms(weights, ("x w b", "y", more))
+    ir = ir_of(proto)
+    fold_factors(ir)
+    assert _factors(ir) == [{}]
+    assert _numbers(ir, "w") == [[0.5, 1.0], [1.5, 2.0]]
+    assert _numbers(ir, "b") == [1.5, 2.0]
+    assert same_answers(proto, ir, tiny.feeds(proto))
+
+
+def test_factors_of_shared_constants():
+    """A shared matrix keeps its numbers and its readers their factors; a vector is copied."""
+    weights = {"w": _matrix([1, 2], [3, 4]), "b": np.array([6, 8], np.float32)}
+    first, second = {"alpha": 0.5, "beta": 0.5}, {"alpha": 2.0, "beta": 3.0}
+    proto = _gemms(weights, ("x w b", "h", first), ("h w b", "y", second))
+    ir = ir_of(proto)
+    fold_factors(ir)
+    assert _factors(ir) == [{"alpha": 0.5}, {"alpha": 2.0}]
+    assert [_numbers(ir, n.inputs[2].name) for n in ir.graph] == [[3.0, 4.0], [18.0, 24.0]]
+    assert same_answers(proto, ir, tiny.feeds(proto))
+
+
+def test_factors_without_a_constant_or_of_nothing():
+    weights = {"w": _matrix([1, 2], [3, 4])}
+    proto = _gemms(weights, ("x w", "h", {"beta": 0.5}), ("h w x", "y", {"beta": 0.5}))
+    ir = ir_of(proto)
+    fold_factors(ir)
+    assert _factors(ir) == [{}, {"beta": 0.5}]
+    assert same_answers(proto, ir, tiny.feeds(proto))
+
+
+@pytest.mark.parametrize(
+    ("kind", "weight", "alpha", "stays"),
+    [
+        (np.float32, 1.0, 0.0, True),
+        (np.float32, 1e30, 1e30, True),
+        (np.float32, 1e-30, 1e-30, True),
+        (np.float32, 1e-30, 0.5, False),
+        (np.float32, 0.0, 0.5, False),
+        (np.float32, np.inf, 0.5, True),
+        (np.float64, 1e-30, 1e-30, False),
+        (np.float16, 1.5, 0.5, False),
+        (np.float16, 1.5, 0.3, True),
+        (np.float16, 1.8e-7, 0.5, True),
+        (np.float16, 6e4, 4.0, True),
+    ],
+)
+def test_a_factor_stays_where_folding_it_would_lose_precision(kind, weight, alpha, stays):
+    proto = _gemms({"w": _matrix([1, 1], [1, 1])}, ("x w", "y", {"alpha": alpha}))
+    ir = ir_of(proto)
+    before = np.full((2, 2), weight, kind)
+    ir.graph.initializers["w"].const_value = onnx_ir.Tensor(before, name="w")
+    fold_factors(ir)
+    after = ir.graph.initializers["w"].const_value.numpy()
+    assert after.dtype == kind
+    assert _factors(ir) == ([{"alpha": pytest.approx(alpha)}] if stays else [{}])
+    assert np.allclose(after, before if stays else before * alpha, rtol=1e-6, atol=0.0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    factors=st.lists(st.floats(-8, 8, width=32), min_size=4, max_size=4),
+    inputs=st.tuples(*[st.sampled_from(["w b", "w c", "v b", "v x", "w x", "v"])] * 2),
+    seed=st.integers(0, 99),
+)  # fmt: skip
+def test_whatever_factors_are_folded_the_answer_stays(factors, inputs, seed):
+    rng = np.random.default_rng(seed)
+    shapes = {"w": (2, 2), "v": (2, 2), "b": (2,), "c": (2, 1)}
+    weights = {
+        name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()
+    }
+    first, second = (
+        {"alpha": a, "beta": b} for a, b in zip(factors[::2], factors[1::2], strict=True)
+    )
+    proto = _gemms(weights, (f"x {inputs[0]}", "h", first), (f"h {inputs[1]}", "y", second))
+    ir = ir_of(proto)
+    fold_factors(ir)
+    wanted, found = (answers(one, tiny.feeds(proto))[0] for one in (proto, ir))
+    assert np.allclose(wanted, found, rtol=1e-4, atol=1e-3)

@@ -48,6 +48,20 @@ def test_a_cnn_of_an_old_opset():
     assert ops(bare) == [n.op_type for n in proto.graph.node]
 
 
+@pytest.mark.parametrize(
+    ("level", "left"), [("full", []), ("keep-opset", []), ("none", ["alpha", "beta"])]
+)
+def test_a_gemm_has_no_factors(level, left):
+    weights = {"w": np.eye(2, 3, dtype=np.float32), "b": np.ones(3, np.float32)}
+    gemm = node("Gemm", ["x", "w", "b"], ["y"], "fc", alpha=0.5, beta=2.0)
+    ports = {"x": ("float32", ["n", 2])}, {"y": ("float32", ["n", 3])}
+    proto = tiny.model([gemm], *ports, weights)
+    ir, _, notes = canonicalize(ir_of(proto), level=level)
+    assert notes == ()
+    assert sorted(next(iter(ir.graph)).attributes) == left
+    assert same_answers(proto, ir, tiny.feeds(proto))
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     kinds=st.lists(

@@ -90,6 +90,31 @@ def test_dynamic_gemm(store, tmp_path, attributes, axis):
     assert "DequantizeLinear" not in after.op_counts
 
 
+def residual(**attributes):
+    """A Gemm that adds what it reads, or a product of it, times a factor."""
+    rng = np.random.default_rng(0)
+    return tiny.model(
+        [
+            helper.make_node("Relu", ["x"], ["r"], "relu"),
+            helper.make_node("Gemm", ["x", "w", "r"], ["y"], "fc", **attributes),
+        ],
+        {"x": ("float32", ["n", 16])},
+        {"y": ("float32", ["n", 16])},
+        {"w": rng.standard_normal((16, 16)).astype(np.float32)},
+    )
+
+
+def test_a_factor_of_what_is_computed_is_multiplied(store):
+    proto = residual(beta=-3.0)
+    model = model_of(proto)
+    dynamic = [encode(model, store, "w", ("fc",), axis=1), QuantizeActivation(value="x")]
+    packed = [encode_nbits(model, store, "w", ("fc",), transpose=True, bits=8)]
+    for edits in (dynamic, packed):
+        after = edited(model, edits, store)
+        assert close(model, after, tiny.feeds(proto))
+        assert after.op_counts["Mul"] == (3 if edits is dynamic else 1)
+
+
 def test_a_float_reader_keeps_the_float_value(store):
     proto = tiny.transformer()
     model = model_of(proto)

@@ -221,3 +221,16 @@ def test_where_a_convolution_can_answer_in_float_it_rounds_only_for_readers():
     assert [unit.node.name for unit in placement.integer] == ["a", "b", "c"]
     assert rounded(placement) == [("x", None, "x"), ("r", None, "r"), ("e", None, "e")]
     assert not skips
+
+
+def test_what_keeps_a_gemm_float_is_said():
+    def reason(**attributes):
+        weight = {"w": np.ones((4, 4), np.float32)}
+        gemm = helper.make_node("Gemm", ["x", "w"], ["y"], "fc", **attributes)
+        ports = {"x": ("float32", [4, 4])}, {"y": ("float32", [4, 4])}
+        return placed(model_of(tiny.model([gemm], *ports, weight)))[1].get("fc")
+
+    assert reason() is None
+    assert reason(transA=1) == "its input is transposed"
+    assert reason(alpha=0.5) == "its alpha is 0.5, which no integer kernel takes"
+    assert reason(beta=2.0) == "its beta is 2.0, which no integer kernel takes"

@@ -5,6 +5,9 @@ y = factor * x + shift. After a Conv, ConvTranspose or Gemm that feeds nothing e
 (up to rounding) changes of its weight and bias: weight' = weight * factor along the output axis,
 bias' = bias * factor + shift, computed in float64. Exporters differ in what they leave behind:
 Paddle2ONNX, for one, writes every bias as an `Add`.
+
+A Gemm's own factors, alpha of the product and beta of what it adds, are folded likewise: no integer
+kernel has them, and layers are fitted and rounded as W x + b.
 """
 
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +20,7 @@ from lissom.graph.simplify import bypass
 if TYPE_CHECKING:
     import onnx_ir
 
-__all__ = ["fuse_affine"]
+__all__ = ["fold_factors", "fuse_affine"]
 
 _PRODUCERS: Final = frozenset({"Conv", "ConvTranspose", "Gemm"})
 
@@ -38,6 +41,49 @@ def fuse_affine(ir: "onnx_ir.Model") -> None:
             affine = _elementwise(node, producer, channels)
         if affine is not None and _fuse(ir.graph, producer, *affine):
             bypass(ir.graph, node)
+
+
+def fold_factors(ir: "onnx_ir.Model") -> None:
+    """Fold the alpha and beta of the main graph's Gemms into constants, in place.
+
+    Alpha goes into a weight that the Gemm alone reads, beta into a constant that it alone reads or
+    that is a vector: of that it gets its own copy, as of any shared vector. Factors of zero stay:
+    zero times infinity is none, and the runtimes do not multiply there.
+    """
+    for node in ir.graph:
+        if node.domain or node.op_type != "Gemm":
+            continue
+        for index, name in ((1, "alpha"), (2, "beta")):
+            attribute = node.attributes.get(name)
+            factor = 1.0 if attribute is None else attribute.as_float()
+            value = node.inputs[index] if len(node.inputs) > index else None
+            if value is None:
+                node.attributes.pop(name, None)  # a factor of nothing
+                continue
+            if factor in {0.0, 1.0} or not _is_weight(value, node):
+                continue
+            alone = len(value.uses()) == 1 and not value.is_graph_output()
+            stored = _stored(value)
+            scaled = _scaled(stored, factor) if alone or (index > 1 and stored.ndim < 2) else None
+            if scaled is not None:
+                _replace_weight(ir.graph, node, index, scaled)
+                node.attributes.pop(name)
+
+
+def _scaled(array: "np.ndarray", factor: float) -> "np.ndarray | None":
+    """Numbers times a factor, as precise as before in their type; None where they are not."""
+    narrow = array.dtype.itemsize < 4  # half precision: only what it can hold exactly
+    wide = array.astype(np.float32) if narrow else array
+    if wide.dtype.name not in {"float32", "float64"}:
+        return None
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        found = wide * wide.dtype.type(factor)
+        scaled = found.astype(array.dtype)
+        exact = bool((scaled.astype(wide.dtype) == found).all())
+    peak = float(np.abs(found).max(initial=0.0))
+    if not np.isfinite(peak) or (narrow and not exact):
+        return None
+    return scaled if peak >= np.finfo(wide.dtype).tiny or not array.any() else None
 
 
 def _put_constant_last(node: "onnx_ir.Node") -> None:

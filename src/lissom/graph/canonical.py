@@ -1,10 +1,10 @@
 """From a stranger's file to a canonical model; runs in a child process (see `lissom.graph.load`).
 
 Canonical means: opset 17 at least, no local functions, constants as weights and never inputs, what
-depends on constants alone computed, no identities, per-channel scales and shifts (batch norm)
-folded where exact, nothing unused, every node named; input and output names and order as they were;
-no build metadata. A step that fails, or after which the checker objects, is undone and noted: it
-never stops the loading.
+depends on constants alone computed, no identities, per-channel scales and shifts (batch norm) and
+the factors of a Gemm folded where exact, nothing unused, every node named; input and output names
+and order as they were; no build metadata. A step that fails, or after which the checker objects, is
+undone and noted: it never stops the loading.
 """
 
 import time
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERSION", "canonicalize", "convert_file", "raise_opset"]
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Changes with what canonicalization does; part of the key under which results are stored."""
 
 _INLINE_BYTES = 1024
@@ -172,6 +172,7 @@ def _steps(ir: "onnx_ir.Model", level: str) -> Iterator[tuple[str, Step]]:
     yield "constants made weights", constants.lift
     yield "unused parts removed", simplify.drop_unused
     yield "scales and shifts folded", affine.fuse_affine
+    yield "factors folded", affine.fold_factors
     yield "equal weights merged", constants.merge_twins
     yield "shared vectors parted", constants.part_vectors
     yield "unused parts removed", simplify.drop_unused

@@ -138,17 +138,23 @@ def _integer_product(draft: Draft, node: ir.Node, rounded: list[ir.Value]) -> No
         draft.make("Mul", f"{name}/rescale", [wide, both], [given]),
     ]
     if gemm and len(node.inputs) > 2 and node.inputs[2] is not None:
-        nodes.append(_add_bias(draft, node, given))
+        nodes += _add_bias(draft, node, given)
     draft.replace_node(node, nodes)
 
 
-def _add_bias(draft: Draft, gemm: ir.Node, product: ir.Value) -> ir.Node:
-    bias = gemm.inputs[2]
+def _add_bias(draft: Draft, gemm: ir.Node, product: ir.Value) -> list[ir.Node]:
+    """What adds the third input of a Gemm, times its factor: a node more where it is computed."""
+    bias, nodes = gemm.inputs[2], list[ir.Node]()
     beta = gemm.attributes.get_float("beta", 1.0)
-    if beta != 1.0:
+    if beta != 1.0 and _tensor(bias) is not None:
         bias = _scaled(draft, bias, beta)
+    elif beta != 1.0:
+        factor = draft.constant(f"{gemm.name}/beta", ir.tensor(np.float32(beta)))
+        scaled = draft.output(f"{gemm.name}/addend", _FLOAT, bias)
+        nodes.append(draft.make("Mul", f"{gemm.name}/scaling", [bias, factor], [scaled]))
+        bias = scaled
     given = draft.output(f"{gemm.name}/biased", _FLOAT, product)
-    return draft.make("Add", f"{gemm.name}/bias", [product, bias], [given])
+    return [*nodes, draft.make("Add", f"{gemm.name}/bias", [product, bias], [given])]
 
 
 def _constant(value: ir.Value | None, why: str) -> np.ndarray:
@@ -210,7 +216,7 @@ def use_matmul_nbits(draft: Draft, edit: EncodeWeight, store: Store) -> None:
             draft.make("MatMulNBits", f"{node.name}/nbits", read, [given], sizes, domain=CONTRIB)
         ]
         if node.op_type == "Gemm" and len(node.inputs) > 2 and node.inputs[2] is not None:
-            nodes.append(_add_bias(draft, node, given))
+            nodes += _add_bias(draft, node, given)
         draft.replace_node(node, nodes)
     draft.ir.opset_imports.setdefault(CONTRIB, 1)
 

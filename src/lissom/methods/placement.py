@@ -174,16 +174,24 @@ def _heavy_refusal(model: Model, node: NodeInfo, site: Site | None, options: Opt
         return f"its weight has the shape {list(site.shape)}"
     if model.weights[site.weight].dtype != "float32":
         return f"its weight is {model.weights[site.weight].dtype}"
-    if node.op_type == "Gemm":
-        numbers = [node.attributes.get(name, 1.0) for name in ("alpha", "beta")]
-        if numbers != [1.0, 1.0] or node.attributes.get("transA", 0):
-            return "its alpha, beta or transA is not the plain one"
+    if node.op_type == "Gemm" and (reason := _factor_refusal(node)) is not None:
+        return reason
     if len(node.inputs) > 2 and node.inputs[2]:
         bias = model.weights.get(node.inputs[2])
         if bias is None or bias.dtype != "float32":
             return "its bias is not a float constant"
         if bias.shape != (site.shape[site.out_axis],):
             return f"its bias has the shape {list(bias.shape)}"
+    return None
+
+
+def _factor_refusal(node: NodeInfo) -> str | None:
+    if node.attributes.get("transA", 0):
+        return "its input is transposed"
+    for name in ("alpha", "beta"):
+        factor = node.attributes.get(name, 1.0)
+        if factor != 1.0:
+            return f"its {name} is {factor}, which no integer kernel takes"
     return None
 
 
