@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from onnx import helper
 
 from lissom.graph.edit import ReplaceWeight
 from lissom.graph.perform import perform
@@ -76,6 +77,54 @@ def test_what_is_not_finite_has_no_error(calibration, tmp_path):
     edits = [edit_to_json(one) for one in scaled(calibration, np.inf)]
     found = errors_of(path=str(path), calibration=calibration.to_json(), variants=[edits])
     assert found == [{"error": None, "refusal": ""}]
+
+
+def masked(tmp_path, *, mask):
+    """How far the answers of a model are, which are infinite at the mask, from others."""
+    plain = {"x": ("float32", ["n", 4])}, {"y": ("float32", ["n", 4])}
+    model = model_of(
+        tiny.model([helper.make_node("Add", ["x", "mask"], ["y"], "add")], *plain, {"mask": mask})
+    )
+    store = Store(tmp_path / "store")
+    feeds = [{"x": np.full((1, 4), number, np.float32)} for number in range(4)]
+    samples = Samples.open(iter(feeds), model.inputs, store)
+    seen = Calibration(samples=samples, part=samples.whole(), target=Target())
+    judge = Outputs(model, seen, tmp_path)
+
+    def error(other):
+        values = store.put_array(np.asarray(other, np.float32))
+        edits = [ReplaceWeight(weight="mask", values=values)]
+        (found,) = output_errors(model, [edits], seen, store)
+        assert judge.error(perform(model, edits, store)) == found
+        return found
+
+    return error
+
+
+def test_masked_answers_are_compared_where_they_are_finite(tmp_path):
+    inf = np.inf
+    error = masked(tmp_path, mask=np.array([0, 0, -inf, np.nan], np.float32))
+    assert error([0, 0, -inf, np.nan]) == 0.0
+    # 0 to 3 in both columns vary by 1.25; one of them is off by 1
+    assert error([0, 1, -inf, np.nan]) == pytest.approx(0.5 / 1.25)
+    assert error([0, 0, inf, np.nan]) == inf
+    assert error([0, 0, 0, np.nan]) == inf
+    assert error([0, -inf, -inf, np.nan]) == inf
+    assert error([0, 0, -inf, -inf]) == inf
+
+
+def test_answers_that_are_nowhere_finite_have_no_error(tmp_path):
+    error = masked(tmp_path, mask=np.full(4, -np.inf, np.float32))
+    assert error(np.full(4, -np.inf)) == 0.0
+
+
+def test_what_the_runtime_refused_is_told_from_what_is_not_finite(calibration, monkeypatch):
+    store = calibration.samples.store
+    answers = [{"error": None, "refusal": "no kernel"}, {"error": None, "refusal": ""}]
+    monkeypatch.setattr(module, "call", lambda *_, **__: answers)
+    variants = [scaled(calibration, 2.1), scaled(calibration, 2.2)]
+    for _ in range(2):  # remembered, too
+        assert output_errors(MODEL, variants, calibration, store) == (None, np.inf)
 
 
 def test_some_of_the_samples(calibration, tmp_path):

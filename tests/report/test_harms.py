@@ -1,5 +1,7 @@
 """Sensitivity as lines: the most harmful first, what was refused is said."""
 
+import math
+
 from lissom.report.harms import HEAD, MOST_ROWS, head_lines, rows
 from lissom.search.sensitivity import Harm, Sensitivity
 
@@ -20,13 +22,13 @@ def test_the_most_harmful_operator_comes_first() -> None:
         whole={"int8 static": 0.25},
         float_ms={"a": 1.0, "b": 2.0},
         float_bytes={"a": 40, "b": 40},
-        harms=(harm("a", 0.001), harm("b", 0.2), harm("c", None)),
+        harms=(harm("a", 0.001), harm("b", 0.2), harm("c", None), harm("d", math.inf)),
     )
     assert head_lines(found)[-1] == "  all operators in int8 static: 2.50e-01"
     shown = rows(found)
-    assert [row[0] for row in shown] == ["b", "a", "c"]
-    assert shown[0] == ("b", "int8 static", "2.00e-01", "1.00e-01", "2.00 ms", "0.500 ms")
-    assert shown[2][2] == "refused"
+    assert [row[0] for row in shown] == ["d", "b", "a", "c"]
+    assert shown[1] == ("b", "int8 static", "2.00e-01", "1.00e-01", "2.00 ms", "0.500 ms")
+    assert (shown[0][2], shown[3][2]) == ("not finite", "refused")
     assert all(len(row) == len(HEAD) for row in shown)
 
 

@@ -76,8 +76,9 @@ def test_bytes_instead_of_time() -> None:
     assert choice.options.tolist() == [1, 1, 1]
 
 
-def test_what_the_runtime_refused_is_not_chosen() -> None:
-    refused = replace(FOUND, harms=(harm("conv1", "int8 static", None, 1.0), *FOUND.harms[1:]))
+@pytest.mark.parametrize("alone", [None, np.inf])
+def test_what_the_runtime_refused_or_is_not_finite_is_not_chosen(alone: float | None) -> None:
+    refused = replace(FOUND, harms=(harm("conv1", "int8 static", alone, 1.0), *FOUND.harms[1:]))
     choice = chosen(refused, (STATIC,), np.inf)
     assert choice is not None
     assert choice.options.tolist() == [0, 1, 0]
@@ -169,6 +170,27 @@ def test_it_says_why_nothing_is_mixed(trial: Trial) -> None:
     assert list(replace(alone, left_out=reasons.append).rounds()) == []
     assert reasons[0].name == "mixed"
     assert "start from" in reasons[0].reason
+
+
+@pytest.mark.parametrize(
+    ("harms", "reason"),
+    [
+        ((), "no operator fits"),
+        ((harm("conv1", "int8 static", None, 1.0),), "the runtime refused"),
+        ((harm("conv1", "int8 static", np.inf, 1.0),), "NaN or infinity"),
+        ((harm("conv1", "int8 static", 0.0, 9.0),), "takes less time"),
+    ],
+)
+def test_why_all_stay_float_is_said(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch, harms: tuple[Harm, ...], reason: str
+) -> None:
+    monkeypatch.setattr(module, "sensitivity", lambda *_, **__: replace(FOUND, harms=harms))
+    reasons: list[NotTried] = []
+    made = {"s": Proposal(title="", recipe=recipe("s", "quantize.static"))}
+    one = mixing(trial.job(), [candidate("s")], made)
+    assert list(replace(one, left_out=reasons.append).rounds()) == []
+    (only,) = reasons
+    assert reason in only.reason
 
 
 def test_without_samples_nothing_is_mixed(trial: Trial) -> None:

@@ -1,6 +1,7 @@
 """Sensitivity is measured operator by operator; conversions are charged to whom they serve."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -51,6 +52,16 @@ def test_it_is_remembered_and_reads_back(trial: Trial, monkeypatch: pytest.Monke
     assert all(one.others is None for one in first.harms)
 
 
+def test_an_infinite_error_is_no_refusal(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = (math.inf, None, math.inf, 0.5)
+    monkeypatch.setattr(module, "output_errors", lambda *_, **__: errors)
+    found = looked(trial, replace(STATIC, name="odd"))
+    assert found.whole == {"odd": math.inf}
+    assert [one.alone for one in found.harms] == [None, math.inf, 0.5]
+    assert looked(trial, replace(STATIC, name="odd")) == found  # remembered
+    assert Sensitivity.from_json(json.loads(json.dumps(found.to_json(), allow_nan=False))) == found
+
+
 @pytest.mark.parametrize("method", ["quantize.weight_only", "quantize.gptq", "quantize.codebook"])
 def test_weights_alone_are_narrowed_once_for_all_operators(trial: Trial, method: str) -> None:
     """Leaving operators out of the plan of all gives what planning without them would."""
@@ -78,7 +89,7 @@ def test_a_format_that_fits_nothing_has_no_entries(trial: Trial) -> None:
     nothing = replace(STATIC, step=replace(STATIC.step, exclude=("Conv", "Gemm")))
     found = looked(trial, nothing)
     assert found.harms == ()
-    assert found.whole == {"int8 static": None}
+    assert found.whole == {}
 
 
 def test_without_samples_nothing_is_measured(trial: Trial) -> None:

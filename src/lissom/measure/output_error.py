@@ -2,7 +2,8 @@
 
 One number a model: the mean squared difference of its floating-point outputs, as a share of their
 variance. It needs no labels and, unlike a score, tells changes apart that turn no answer: the
-small harm that one operator does, of which many add up.
+small harm that one operator does, of which many add up. Where the model itself answers infinity, as
+masked logits are, others must do so too; the rest of the answer is compared.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,15 +25,18 @@ from lissom.measure.calibration import Calibration, opened
 from lissom.store.hashing import Json
 from lissom.store.store import Store
 
-__all__ = ["SAMPLES", "Outputs", "output_errors"]
+__all__ = ["ENDLESS", "SAMPLES", "Outputs", "output_errors"]
 
 Array: TypeAlias = npt.NDArray[Any]
 
 SAMPLES = 32
 """How many samples tell the error; it is a mean over all their outputs, so few are enough."""
 
+ENDLESS = 1e30
+"""Stands for an infinite error where a finite number is needed."""
+
 _KIND = "output error"
-_FORMAT = 1
+_FORMAT = 2
 _LIMITS = ChildLimits(seconds=3600.0)
 
 
@@ -65,16 +69,18 @@ class Outputs:
         self._answers = self._run(model)
 
     def error(self, model: Model) -> float:
-        """The mean squared difference, as a share of the answers' variance, over all outputs."""
+        """The mean squared difference, as a share of the answers' variance, over all outputs.
+
+        Infinite where one of both is finite and the other is not.
+        """
         total = 0.0
         for name, theirs in self._run(model).items():
             ours = self._answers[name]
             if not ours:
                 continue  # too few samples to take any
-            flat = np.concatenate([one.ravel() for one in ours])
-            spread = float(flat.var()) * flat.size or 1.0
-            pairs = zip(ours, theirs, strict=True)
-            total += sum(float(((one - other) ** 2).sum()) for one, other in pairs) / spread
+            flat = np.concatenate([one[np.isfinite(one)] for one in ours])
+            spread = (float(flat.var()) * flat.size if flat.size else 0.0) or 1.0
+            total += sum(map(_apart, ours, theirs)) / spread
         return total
 
     def _run(self, model: Model) -> dict[str, list[Array]]:
@@ -86,6 +92,15 @@ class Outputs:
                 for name, array in session.run(inputs, self._names).items():
                     found[name].append(array.astype(np.float64))
         return found
+
+
+def _apart(one: Array, other: Array) -> float:
+    """The squared difference of what is finite in both; infinite if the rest is not the same."""
+    finite = np.isfinite(one)
+    same = np.array_equal(finite, np.isfinite(other)) and np.array_equal(
+        one[~finite], other[~finite], equal_nan=True
+    )
+    return float(((one[finite] - other[finite]) ** 2).sum()) if same else np.inf
 
 
 def output_errors(
@@ -106,7 +121,8 @@ def output_errors(
         progress: told how many variants were run.
 
     Returns:
-        One error each; None for one that the runtime refused.
+        One error each; None for one that the runtime refused, infinity for one that answers NaN or
+        infinity where the model does not, or the other way round.
 
     Raises:
         ChildFailed: the runtime crashed or did not come to an end.
@@ -136,14 +152,20 @@ def output_errors(
             found = call(entry, arguments, limits=_LIMITS, on_report=progress)
         for number, answer in zip(unknown, found, strict=True):
             store.put_json(keys[number], answer, kind=_KIND, inputs=given[number])
-    answers = [store.get_json(key) or {"error": None} for key in keys]
-    return tuple(answer["error"] for answer in answers)
+    answers = [store.get_json(key) for key in keys]
+    return tuple(None if answer is None else _read(answer) for answer in answers)
+
+
+def _read(answer: Mapping[str, Json]) -> float | None:
+    """An error as it is remembered: JSON has no infinity."""
+    error: float | None = answer["error"]
+    return np.inf if error is None and not answer["refusal"] else error
 
 
 def errors_of(
     *, path: str, calibration: Mapping[str, Json], variants: Sequence[Sequence[Json]]
 ) -> list[Json]:
-    """Child entry: the error of each variant, or why there is none."""
+    """Child entry: the error of each variant; without one, why it was refused, or not finite."""
     held = Calibration.from_json(calibration)
     model = open_trusted(Path(path))
     judge = Outputs(model, held, Path(path).parent)

@@ -1,5 +1,6 @@
 """Sensitivity as plain lines: what operators cost in quality on integers, and save in time."""
 
+import math
 from typing import Final
 
 from lissom.report import wording
@@ -39,4 +40,6 @@ def rows(found: Sensitivity) -> list[tuple[str, ...]]:
 
 
 def _error(value: float | None) -> str:
-    return "refused" if value is None else f"{value:.2e}"
+    if value is None:
+        return "refused"
+    return f"{value:.2e}" if math.isfinite(value) else "not finite"

@@ -110,7 +110,7 @@ class Mixing:
         for number in range(1, ROUNDS + 1):
             choice = chosen(found, formats, limit, by_bytes=self.bytes)
             if choice is None or not choice.options.any():
-                return
+                return self.refuse(_why_float(found, self.bytes)) if number == 1 else None
             if tuple(choice.options) not in seen:
                 seen.add(tuple(choice.options))
                 proposal = self.proposal(base, number, before, formats, choice)
@@ -234,6 +234,19 @@ def integer_formats(model: Model, facts: Facts, static: Step) -> tuple[Format, .
     return tuple(found)
 
 
+def _why_float(found: Sensitivity, by_bytes: bool) -> str:  # noqa: FBT001
+    """Why every operator stays float, however much harm is allowed."""
+    errors = [harm.alone for harm in found.harms]
+    if not errors:
+        return "no operator fits any of the number formats"
+    known = [error for error in errors if error is not None]
+    if not known:
+        return "the runtime refused every operator in every number format"
+    if not any(map(math.isfinite, known)):
+        return "in every number format the outputs become NaN or infinity where they were not"
+    return f"no operator {'is smaller' if by_bytes else 'takes less time'} in any number format"
+
+
 def chosen(
     found: Sensitivity, formats: Sequence[Format], limit: float, *, by_bytes: bool = False
 ) -> Choice | None:
@@ -257,7 +270,7 @@ def chosen(
         costs[row, 0] = found.float_bytes[name] if by_bytes else found.float_ms.get(name, 0.0)
     for harm in found.harms:
         spent = harm.weight_bytes if by_bytes else harm.milliseconds
-        if harm.alone is not None and spent is not None:
+        if harm.alone is not None and math.isfinite(harm.alone) and spent is not None:
             at = rows[harm.operator], places[harm.format]
             costs[at], harms[at] = spent, harm.alone
     if not operators:

@@ -34,7 +34,8 @@ from lissom.store.hashing import Json, sha256_arrays
 __all__ = ["Format", "Harm", "Sensitivity", "sensitivity"]
 
 _KIND = "sensitivity"
-_FORMAT = 2
+_FORMAT = 3
+_INFINITY = "infinity"  # JSON has no such number
 _FARTHEST = 4  # nodes between a conversion and the operator that it is for
 
 
@@ -59,8 +60,9 @@ class Harm:
         operator: the node's name.
         format: the format's name.
         alone: the error at the outputs with this operator in the format and all others float; None
-            where the runtime refused it.
-        others: with all others in the format and this one float; None where that was not asked.
+            where the runtime refused it, infinity where other outputs are then not finite.
+        others: with all others in the format and this one float, likewise; None where that was not
+            asked.
         milliseconds: its time in the format, with the conversions for it; None without a profile.
         weight_bytes: of its weight in the format, with scales and tables.
     """
@@ -78,7 +80,8 @@ class Sensitivity:
     """What is known of all operators.
 
     Attributes:
-        whole: by format, the error with every operator in it that can be.
+        whole: by format that fits some operator, the error with every operator in it that can be,
+            as those of `Harm`.
         float_ms: by operator, its time in float.
         float_bytes: by operator, those of its weight in float.
         harms: one entry for each operator and format that fit, in the graph's order.
@@ -90,17 +93,17 @@ class Sensitivity:
     harms: tuple[Harm, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Write as JSON values; `from_json` is the inverse."""
+        """Write as JSON values, infinity as a word; `from_json` is the inverse."""
         return {
-            "whole": dict(self.whole),
+            "whole": {name: _written(error) for name, error in self.whole.items()},
             "float_ms": dict(self.float_ms),
             "float_bytes": dict(self.float_bytes),
             "harms": [
                 {
                     "operator": one.operator,
                     "format": one.format,
-                    "alone": one.alone,
-                    "others": one.others,
+                    "alone": _written(one.alone),
+                    "others": _written(one.others),
                     "milliseconds": one.milliseconds,
                     "weight_bytes": one.weight_bytes,
                 }
@@ -111,9 +114,24 @@ class Sensitivity:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Sensitivity":
         """Read what `to_json` wrote."""
-        harms = tuple(Harm(**one) for one in value["harms"])
-        known = {key: value[key] for key in ("whole", "float_ms", "float_bytes")}
-        return cls(**known, harms=harms)
+        harms = tuple(
+            Harm(**{**one, "alone": _read(one["alone"]), "others": _read(one["others"])})
+            for one in value["harms"]
+        )
+        return cls(
+            whole={name: _read(error) for name, error in value["whole"].items()},
+            float_ms=value["float_ms"],
+            float_bytes=value["float_bytes"],
+            harms=harms,
+        )
+
+
+def _written(error: float | None) -> float | str | None:
+    return _INFINITY if error == math.inf else error
+
+
+def _read(error: float | str | None) -> float | None:
+    return None if error is None else float(error)
 
 
 def sensitivity(
@@ -182,7 +200,9 @@ class _Look:
         harms: list[Harm] = []
         places = {node.name: number for number, node in enumerate(self.model.nodes)}
         for one in formats:
-            whole[one.name], found = self.format(one)
+            error, found = self.format(one)
+            if found:
+                whole[one.name] = error
             harms += found
         harms.sort(key=lambda harm: places[harm.operator])
         names = list(dict.fromkeys(harm.operator for harm in harms))
