@@ -209,3 +209,25 @@ def test_parts_of_models_copy_no_weights(tmp_path) -> None:
     assert sizes["model.onnx.data"] == 3 * 40 * 40 * 4
     assert sizes["part.onnx"] < 2000
     assert sizes["part.onnx.data"] == 0
+
+
+def test_rows_that_are_not_finite_are_left_out():
+    x, y = RNG.standard_normal((4, 3)), RNG.standard_normal((4, 2))
+    x[1, 2], y[2, 0] = np.nan, -np.inf
+    found = Gathering(statistics)
+    found.add("one", 0, x, y)
+    found.add("one", 1, np.ones((2, 3)), np.ones((2, 2)), np.asarray([1.0, np.nan]))
+    fitting, _ = found.found()["one"]
+    assert fitting.rows == pytest.approx(2)  # a run still counts as much as any other
+    np.testing.assert_allclose(fitting.mean, (x[[0, 3]].mean(0) + 1) / 2)
+
+
+def test_what_is_finite_in_no_row_to_fit_to_is_missing():
+    found = Gathering(statistics)
+    odd, fine = np.full((2, 3), np.inf), np.ones((2, 3))
+    for number in range(5):  # of the second operator, what is held out is finite
+        found.add("odd", number, odd, fine)
+        found.add("held out", number, fine if number == 4 else odd, fine)
+        found.add("fine", number, fine, fine)
+    found.add("empty", 0, fine[:0], fine[:0])
+    assert set(found.found()) == {"fine", "empty"}

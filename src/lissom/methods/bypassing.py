@@ -22,6 +22,7 @@ from lissom.graph.perform import perform
 from lissom.graph.save import save
 from lissom.isolate.child import report
 from lissom.measure.calibration import Calibration, fetched, opened
+from lissom.measure.output_error import ENDLESS
 from lissom.methods.errand import Errand
 from lissom.methods.gathering import HELD_OUT
 from lissom.methods.protocol import Context
@@ -38,8 +39,8 @@ _STAGES = 2  # of them: what reads the block, and what adds to what goes past it
 _WEIGHED = 16  # blocks that are judged; the others change what they are given more than these
 _COMPARED = 16  # samples that say how much a block changes what it is given
 _LOST = 1.0  # an error that the mean of all answers has, too: nothing is left of them
-_COMPARE = Errand(entry="lissom.methods.bypassing:compare", kind="pruning.changes", format=1)
-_WEIGH = Errand(entry="lissom.methods.bypassing:weigh", kind="pruning.blocks", format=2)
+_COMPARE = Errand(entry="lissom.methods.bypassing:compare", kind="pruning.changes", format=2)
+_WEIGH = Errand(entry="lissom.methods.bypassing:weigh", kind="pruning.blocks", format=3)
 
 Key = tuple[str, ...]
 
@@ -213,9 +214,13 @@ def compare(*, path: str, pairs: Sequence[Sequence[str]], calibration: Mapping[s
             given = fetched(session, inputs, values)
             for number, (before, after) in enumerate(pairs):
                 y = given[after].astype(np.float64)
-                change = given[before] - y
+                with np.errstate(invalid="ignore"):
+                    change = given[before] - y
+                finite = np.isfinite(change)  # so are both, or the answer would be no number
+                y, change = y[finite], change[finite]
                 sums[number] += [y.size, y.sum(), (y * y).sum(), (change * change).sum()]
     count, total, squares, changed = sums.T
+    count = np.maximum(count, 1.0)
     spread = np.maximum(squares / count - (total / count) ** 2, 1e-30)
     return {"changes": (changed / count / spread).tolist()}
 
@@ -251,7 +256,7 @@ def weigh(
         task = Task(stages=stages, sums=sums)
         targets = targets_of(model, task, fitting, folder)
         fits = fitted(reduced, task, targets, fitting, folder)[0]
-        errors.append(judge.error(perform(reduced, fits, store)))
+        errors.append(min(ENDLESS, judge.error(perform(reduced, fits, store))))
         cheapest = min(cheapest, (errors[-1] - now) / one["macs"])
         report(f"{number + 1} of {len(tried)} blocks")
     return {"errors": errors}

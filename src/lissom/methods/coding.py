@@ -38,7 +38,7 @@ from lissom.store.store import Store
 
 __all__ = ["Coded", "coded"]
 
-_ERRAND = Errand(entry="lissom.methods.coding:code_all", kind="quantize.codes", format=3)
+_ERRAND = Errand(entry="lissom.methods.coding:code_all", kind="quantize.codes", format=4)
 _PLAIN = Scheme(table="kmeans", bits=8)
 _MATRICES = frozenset({"Conv", "Gemm", "MatMul"})
 
@@ -53,12 +53,15 @@ class Coded:
         size_bytes: what indices, tables and scales take.
         errors: by operator seen on samples, the squared error of what it gives, as a share of its
             variance.
+        unseen: operators coded for their own sake, since what they read or give on the samples is
+            not finite.
     """
 
     edits: tuple[Edit, ...]
     weights: int
     size_bytes: int
     errors: Mapping[str, float]
+    unseen: tuple[str, ...]
 
 
 def coded(
@@ -107,6 +110,7 @@ def coded(
         weights=found["weights"],
         size_bytes=found["size_bytes"],
         errors=found["errors"],
+        unseen=tuple(found["unseen"]),
     )
 
 
@@ -122,7 +126,7 @@ def code_all(
 ) -> Json:
     """Child entry: code weight by weight; answers edits as JSON."""
     work = _Work(open_trusted(Path(path)), weights, Scheme(**scheme), Store(Path(store)))
-    in_order(
+    unseen = in_order(
         work.model,
         list(work.linear),
         work.one,
@@ -143,6 +147,7 @@ def code_all(
         "weights": work.count,
         "size_bytes": work.size_bytes,
         "errors": work.errors,
+        "unseen": unseen,
     }
 
 

@@ -2,7 +2,8 @@
 
 Every fifth run is held out: fits are not made to it, but chosen by it. Several operators are looked
 at in one pass over the samples, as many as fit. Where an operator's square matrix is too large,
-rows are kept instead, unless the matrix itself is needed.
+rows are kept instead, unless the matrix itself is needed. Rows with NaN or infinity are left out:
+nothing can be fitted to them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -117,12 +118,14 @@ class Gathering(Generic[_Kind]):
         """
         self._empty = empty
         self._found: dict[str, tuple[_Kind, _Kind]] = {}
+        self._odd: set[str] = set()
         self._buffers: dict[tuple[str, bool], list[tuple[Array, Array, Array]]] = {}
 
     def add(self, node: str, number: int, x: Array, y: Array, weights: Array | None = None) -> None:
         """Add the rows [rows, inputs] and [rows, outputs] of one operator in one run.
 
-        A run counts as much as any other, however many rows it has: so do its answers.
+        A run counts as much as any other, however many rows it has: so do its answers. Rows that
+        are not finite are left out.
 
         Args:
             node: the operator.
@@ -132,18 +135,31 @@ class Gathering(Generic[_Kind]):
             weights: how much each row counts, [rows]; None: all the same.
         """
         key = node, is_held_out(number)
-        buffer = self._buffers.setdefault(key, [])
         each = np.ones(len(x)) if weights is None else weights
+        finite = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1) & np.isfinite(each)
+        if not finite.all():
+            self._odd.add(node)
+            x, y, each = x[finite], y[finite], each[finite]
+            if not len(x):
+                return
+        buffer = self._buffers.setdefault(key, [])
         buffer.append((x, y, each / max(len(x), 1)))
         count = sum(len(some) for some, _, _ in buffer)
         if count >= _BUFFER_ROWS or count * x.shape[1] * x.itemsize >= _BUFFER_BYTES:
             self._flush(key)
 
     def found(self) -> dict[str, tuple[_Kind, _Kind]]:
-        """What was gathered by operator: to fit to, and held out."""
+        """What was gathered by operator: to fit to, and held out.
+
+        Operators of which no row to fit to is finite are missing.
+        """
         for key in self._buffers:
             self._flush(key)
-        return self._found
+        return {
+            node: pair
+            for node, pair in self._found.items()
+            if pair[0].rows or node not in self._odd
+        }
 
     def _flush(self, key: tuple[str, bool]) -> None:
         buffer = self._buffers[key]
@@ -167,6 +183,8 @@ def gathered(
     together: Sequence[int] = (),
 ) -> Iterator[dict[str, Pair]]:
     """What rows say of what operators read and give, by node: to fit to, and held out.
+
+    Operators of which no row to fit to is finite are missing.
 
     Args:
         model: the network.
@@ -234,6 +252,8 @@ class Between:
     def moments(self, part: int, now: Model) -> dict[str, list[MomentsPair]]:
         """Moments by node and group: to fit to, and held out; parts must come in their order.
 
+        Operators with a group of which no row to fit to is finite are missing.
+
         Args:
             part: its number.
             now: the network that gives what operators read.
@@ -252,14 +272,19 @@ class Between:
                 x, y = self._rows(one, value, given[self._target(one)], number)
                 if one.node in sums:
                     past = self._rows(one, value, read[sums[one.node][1]], number)[1]
-                    y = y - past - shifts[one.node]
+                    with np.errstate(invalid="ignore"):  # infinity less infinity is left out
+                        y = y - past - shifts[one.node]
                 every = {**given, one.input: value}
                 weights = row_weights(self._behind[part], one, every, self._most, number)
                 pieces = (np.split(array, one.groups, axis=1) for array in (x, y))
                 for group, *own in zip(groups, *pieces, strict=False):  # others have more groups
                     group.add(one.node, number, *own, weights)
         found = [group.found() for group in groups]
-        return {one.node: [each[one.node] for each in found[: one.groups]] for one in wanted}
+        return {
+            one.node: [each[one.node] for each in found[: one.groups]]
+            for one in wanted
+            if all(one.node in each for each in found[: one.groups])
+        }
 
     def _rows(self, one: Reading, x: Array, y: Array, number: int) -> list[Array]:
         return rows(one, x, y, most=self._most, seed=number)

@@ -28,7 +28,7 @@ from lissom.store.hashing import Json
 
 __all__ = ["scaled"]
 
-_ERRAND = Errand(entry="lissom.methods.input_scaling:scale_all", kind="quantize.scaling", format=4)
+_ERRAND = Errand(entry="lissom.methods.input_scaling:scale_all", kind="quantize.scaling", format=5)
 
 
 def scaled(

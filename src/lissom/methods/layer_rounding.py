@@ -42,7 +42,7 @@ def round_all(
     sums: Mapping[str, Sequence[str]],
     store: str,
 ) -> Json:
-    """Child entry: round operator by operator; answers edits and what each lost."""
+    """Child entry: round operator by operator; answers edits, what each lost, and the unseen."""
     held = None if calibration is None else Calibration.from_json(calibration)
     work = _Work(
         create(method, settings),  # type: ignore[arg-type]  # the id is of a Rounder
@@ -50,7 +50,7 @@ def round_all(
         packed,
         Store(Path(store)) if held is None else held.samples.store,
     )
-    in_order(
+    unseen = in_order(
         work.original,
         list(packed),
         work.one,
@@ -60,7 +60,8 @@ def round_all(
         folder=Path(path).parent,
         store=work.store,
     )
-    return {"edits": [edit_to_json(one) for one in work.edits], "errors": work.errors}
+    edits = [edit_to_json(one) for one in work.edits]
+    return {"edits": edits, "errors": work.errors, "unseen": unseen}
 
 
 class _Work:

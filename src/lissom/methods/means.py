@@ -39,7 +39,7 @@ from lissom.store.store import Store
 
 __all__ = ["Holder", "Mended", "holder", "mend", "norm_holder"]
 
-_ERRAND = Errand(entry="lissom.methods.means:mend_all", kind="quantize.means", format=1)
+_ERRAND = Errand(entry="lissom.methods.means:mend_all", kind="quantize.means", format=2)
 _SAMPLES = 128  # a mean needs few
 _LARGEST = 2.0**31 - 1
 _FACTORS = (0.25, 4.0)  # of a variance, at most: beyond, a channel was hardly ever alive
@@ -218,7 +218,9 @@ def mend_all(
     source, now = open_trusted(Path(original)), open_trusted(Path(model))
     twins = [replace(one, value=one.twin) for one in known.values()]
     some = replace(seen, limit=min(seen.limit, _SAMPLES))
-    wanted = _moments(Passes(some, folder).runs(source, [one.value for one in twins]), twins)
+    odd: dict[tuple[str, int], Array] = {}
+    given = Passes(some, folder).runs(source, [one.value for one in twins])
+    wanted = _moments(given, twins, odd, first=True)
     stages, passes = stages_of(now, list(known)), Passes(some, folder, "now")
     edits: list[Edit] = []
     shifts: dict[str, float] = {}
@@ -233,12 +235,13 @@ def mend_all(
                 changing=left,
             ),
             looked_at,
+            odd,
         )
         own: list[Edit] = []
         for node in stage:
             (mean, variance), (present, spread) = wanted[node], found[node]
-            if mean.shape != present.shape or not np.all(np.isfinite(present)):
-                continue  # channels left: its means are those of another value
+            if mean.shape != present.shape or not np.isfinite(mean + present).all():
+                continue  # channels left: its means are those of another value; or it has none
             shifts[node] = float(np.sqrt(((mean - present) ** 2).mean() / (variance.mean() or 1.0)))
             if known[node].kind == "norm":
                 factors = np.divide(spread, variance, out=np.ones_like(spread), where=variance > 0)
@@ -285,16 +288,36 @@ def _statistics(
 
 
 def _moments(
-    runs: Iterable[tuple[int, Mapping[str, Array]]], holders: Sequence[Holder]
+    runs: Iterable[tuple[int, Mapping[str, Array]]],
+    holders: Sequence[Holder],
+    odd: dict[tuple[str, int], Array],
+    *,
+    first: bool = False,
 ) -> dict[str, tuple[Array, Array]]:
-    """Mean and variance of each channel over all runs, by the node that holds them."""
-    axes = {one.value: one.axis for one in holders}
-    counts = dict.fromkeys(axes, 0)
+    """Mean and variance of each channel over all runs, by the node that holds them.
+
+    Args:
+        runs: every run's number, and the values.
+        holders: whose values they are.
+        odd: by value of the original and run, the rows that are not finite there, which are left
+            out: of what was made of it, too, whatever stands there now.
+        first: the runs are the original's; they say which rows are odd.
+
+    Returns:
+        [channels] each; NaN where no row is left.
+    """
+    known = {one.value: one for one in holders}
+    counts = dict.fromkeys(known, 0)
     sums: dict[str, list[Array]] = {}
-    for _, given in runs:
+    for number, given in runs:
         for name, array in given.items():
-            rows = np.moveaxis(np.atleast_1d(array), axes[name], -1)
+            rows = np.moveaxis(np.atleast_1d(array), known[name].axis, -1)
             rows = rows.reshape(-1, rows.shape[-1]).astype(np.float64)
+            at = known[name].twin, number
+            if first and not np.isfinite(rows).all():
+                odd[at] = ~np.isfinite(rows).all(axis=1)
+            if at in odd and len(odd[at]) == len(rows):
+                rows = rows[~odd[at]]
             counts[name] += len(rows)
             own = [rows.sum(axis=0), (rows * rows).sum(axis=0)]
             before = sums.get(name)
@@ -303,6 +326,6 @@ def _moments(
             sums[name] = own
     found = {}
     for one in holders:
-        mean, square = (total / max(counts[one.value], 1) for total in sums[one.value])
+        mean, square = (total / (counts[one.value] or np.nan) for total in sums[one.value])
         found[one.node] = mean, np.maximum(square - mean**2, 0.0)
     return found

@@ -29,6 +29,7 @@ from lissom.store.store import Store
 
 __all__ = [
     "ALREADY",
+    "NOT_FINITE",
     "NO_WEIGHTS",
     "SETTINGS",
     "Context",
@@ -47,6 +48,9 @@ ALREADY = "the model is already quantized"
 
 NO_WEIGHTS = "no operator of the main graph has constant weights that could be treated"
 """The reason where there is nothing to decide about (all is inside control flow, for example)."""
+
+NOT_FINITE = "it reads NaN or infinity on the samples, or gives it"
+"""The reason where that holds for all rows that a method could have gone by."""
 
 Observe = Callable[[Model, Mapping[Need, tuple[str, ...]]], Evidence]
 """Answers the needs, each for some values of a model, from calibration samples."""

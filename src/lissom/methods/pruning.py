@@ -17,7 +17,7 @@ from lissom.graph.channels.groups import ChannelGroup, channels
 from lissom.graph.model import Model
 from lissom.graph.site import sites
 from lissom.methods.allocation import Share, allocate, left_of, uniform
-from lissom.methods.protocol import ALREADY, Context, Need, Plan, Skip
+from lissom.methods.protocol import ALREADY, NOT_FINITE, Context, Need, Plan, Skip
 from lissom.methods.reading import Array, Reading, flat, readers_of, readings
 from lissom.methods.removing import need_samples, nothing, prunable, removed
 from lissom.methods.survey import Seen, Worth, survey
@@ -181,6 +181,7 @@ class Criterion(Protocol):
 Sees: TypeAlias = Literal["nothing", "energy", "worth", "gradients"]
 """What a criterion looks at besides weights: `View.seen`, `View.worth` too, or `View.gradients`."""
 
+_UNSEEN = f"of what reads it: {NOT_FINITE}"
 _WORDS: Final[Mapping[Goal, str]] = {"latency": "time", "macs": "work", "size": "weights"}
 
 
@@ -228,6 +229,10 @@ def prune(
     if not groups:
         return nothing(method, skips, "no channels can leave")
     ranked = _ranked(groups, model, context, criterion, sees)
+    skips += [Skip(target=one.name, reason=_UNSEEN) for one in groups if one.name not in ranked]
+    groups = [one for one in groups if one.name in ranked]
+    if not groups:
+        return nothing(method, skips, "no channels can leave")
     # The same share everywhere needs no goal: work is only counted to tell what is left.
     goal: Goal = amount.goal if amount.allocation == "global" else "macs"
     work = shares(goal, model, groups, found.walk.shapes, context)
@@ -320,6 +325,7 @@ def _ranked(
     criterion: Criterion,
     sees: Sees,
 ) -> dict[str, Ranking]:
+    """How units leave, by group; groups of which samples were to say it and do not are missing."""
     seen: Mapping[str, Seen] = {}
     worth: Mapping[str, Worth] = {}
     gradients: Mapping[str, Array] = {}
@@ -332,8 +338,11 @@ def _ranked(
             model, groups, context.calibration, context.store, worth=sees == "worth"
         )
     rng = np.random.default_rng(context.seed)
-    found = {}
+    found, known = {}, readings(model)
     for group in groups:
+        read = {site.node for site, _, _ in readers_of(group, known)}
+        if sees in {"energy", "worth"} and not seen.keys() >= read:
+            continue
         view = View(
             model=model,
             group=group,

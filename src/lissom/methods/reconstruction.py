@@ -28,7 +28,7 @@ from lissom.graph.model import Model
 from lissom.graph.perform import perform
 from lissom.graph.site import Site
 from lissom.measure.calibration import Calibration
-from lissom.methods.gathering import Between, MomentsPair, split
+from lissom.methods.gathering import Between, MomentsPair, split, too_large
 from lissom.methods.naming import naming
 from lissom.methods.protocol import Context
 from lissom.methods.reading import Array, bias_of, readings
@@ -88,7 +88,7 @@ def in_order(
     sums: Mapping[str, Sequence[str]],
     folder: Path,
     store: Store,
-) -> None:
+) -> list[str]:
     """Show layers one after another, with what is known of them.
 
     Args:
@@ -101,7 +101,11 @@ def in_order(
         sums: as `sums_within` answers.
         folder: a scratch folder, as for `spill`.
         store: of weights.
+
+    Returns:
+        The layers of which nothing could be seen on the samples because it is not finite.
     """
+    unseen: list[str] = []
     known, now = readings(original, grouped=True), original
     stages = [list(nodes)] if how == "layer" else stages_of(original, nodes, sums)
     batches, between = split(original, stages), None
@@ -112,6 +116,8 @@ def in_order(
         later: list[ReplaceWeight] = []
         for node in batch:
             site, groups = known[node][0], found.pop(node, None)
+            if groups is None and between is not None and not too_large(site):
+                unseen.append(node)
             with naming(node):
                 seen = None
                 if groups is not None:
@@ -120,6 +126,7 @@ def in_order(
                 later += each(site, seen)
         if how != "layer":
             now = perform(now, later, store)
+    return unseen
 
 
 def seen_by(original: Model, site: Site, pair: MomentsPair, *, changed: bool) -> Seen:

@@ -123,7 +123,9 @@ def fitted(
         edits: list[ReplaceWeight] = []
         for node in linear:
             steady = node in task.steady
-            pair = moments.pop(node)
+            pair = moments.pop(node, None)
+            if pair is None:
+                continue  # no row of it is finite: it stays as it is
             with naming(node):
                 own, errors[node] = _refitted(model, now[node][0], pair, store, steady=steady)
             edits += own
@@ -179,7 +181,8 @@ def _moments(
             around = given[past[one.node]] if one.node in past else None
             x, *beside = rows(one, given[one.input], around, most=ROWS, seed=number)
             if beside:
-                y = y - beside[0] - shifts[one.node]
+                with np.errstate(invalid="ignore"):  # infinity less infinity is left out
+                    y = y - beside[0] - shifts[one.node]
             found.add(one.node, number, x, y, targets.find(_weights_of(one.node), number))
     return found.found()
 

@@ -40,7 +40,7 @@ from lissom.store.refs import ArrayRef
 
 __all__ = ["Repair", "refit", "repair"]
 
-_ERRAND = Errand(entry="lissom.methods.repair:repair_all", kind="pruning.repair", format=11)
+_ERRAND = Errand(entry="lissom.methods.repair:repair_all", kind="pruning.repair", format=12)
 _NEAR = 0.25
 """Means are held if that leaves an error at most so much larger: the smaller change is taken."""
 

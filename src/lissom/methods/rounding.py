@@ -15,7 +15,16 @@ from lissom.graph.model import Model
 from lissom.graph.site import Site, sites
 from lissom.methods.encoding import merged
 from lissom.methods.errand import Errand
-from lissom.methods.protocol import ALREADY, NO_WEIGHTS, Context, Method, Need, Plan, Skip
+from lissom.methods.protocol import (
+    ALREADY,
+    NO_WEIGHTS,
+    NOT_FINITE,
+    Context,
+    Method,
+    Need,
+    Plan,
+    Skip,
+)
 from lissom.methods.reading import Array, readings
 from lissom.methods.reconstruction import sums_within
 from lissom.methods.registry import id_of, values_of
@@ -140,10 +149,13 @@ class Rounded:
     Attributes:
         edits: weights as integers, and biases.
         errors: by operator.
+        unseen: operators that were rounded to nearest, since what they read or give on the samples
+            is not finite.
     """
 
     edits: tuple[Edit, ...]
     errors: Mapping[str, LayerError]
+    unseen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,10 +216,14 @@ def plan_rounding(method: Rounder, model: Model, context: Context) -> Plan:
         for edit in (*found.edits, *rest)
     ]
     count = len(packed) + len(others) + sum(skip.target != "model" for skip in chosen.skips)
+    odd = [
+        Skip(target=node, reason=f"{NOT_FINITE}; it was rounded to nearest")
+        for node in found.unseen
+    ]
     return Plan(
         method=name,
         edits=tuple(edits),
-        skips=chosen.skips,
+        skips=(*chosen.skips, *odd),
         summary=f"{len(packed)} of {count} weights in {method.bits} bits, "
         f"{sum(packed.values())} multiplied packed; {len(others)} in {_OTHER_BITS} bits",
     )
@@ -244,4 +260,5 @@ def rounded(method: Rounder, model: Model, packed: Mapping[str, bool], context: 
     return Rounded(
         edits=tuple(edit_from_json(one) for one in found["edits"]),
         errors={node: LayerError(**one) for node, one in found["errors"].items()},
+        unseen=tuple(found["unseen"]),
     )

@@ -42,7 +42,8 @@ class Normalized:
     def weights(self, taken: Array) -> Array:
         """How much each row of the value counts, [rows], of rows [rows, channels]."""
         wide = taken.astype(np.float64)
-        squares = wide.var(axis=1) if self.centred else (wide * wide).mean(axis=1)
+        with np.errstate(invalid="ignore"):  # infinite rows have no weight
+            squares = wide.var(axis=1) if self.centred else (wide * wide).mean(axis=1)
         return np.asarray(1.0 / (squares + self.epsilon))
 
 

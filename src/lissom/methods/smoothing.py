@@ -36,7 +36,7 @@ GRID = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Shares that are tried where none is given."""
 
 _ROWS = 512
-_ERRAND = Errand(entry="lissom.methods.smoothing:smooth_all", kind="equalize.smoothing", format=1)
+_ERRAND = Errand(entry="lissom.methods.smoothing:smooth_all", kind="equalize.smoothing", format=2)
 Array = npt.NDArray[Any]
 
 
@@ -173,6 +173,7 @@ def _watched(
                 own.high = np.maximum(own.high, ends[reading.input][1])
                 if sum(map(len, own.parts)) < _ROWS:
                     taken = rows(reading, given[reading.input], None, most=each, seed=number)[0]
+                    taken = taken[np.isfinite(taken).all(axis=1)]  # of others nothing can be told
                     own.parts.append(taken[:_ROWS].astype(np.float32))
     return seen
 

@@ -212,7 +212,9 @@ def adjust(
             now = channel_rows(given[one.output], one.axis, seed=number)
             if node not in sums:
                 sums[node] = Channels.empty(now.shape[1]), Channels.empty(now.shape[1])
-            sums[node][is_held_out(number)].add(now, targets.read(node, number))
+            wanted = targets.read(node, number)
+            finite = np.isfinite(now).all(axis=1) & np.isfinite(wanted).all(axis=1)
+            sums[node][is_held_out(number)].add(now[finite], wanted[finite])
     edits: list[ReplaceWeight] = []
     errors = {}
     for node, (seen, held_out) in sums.items():

@@ -16,7 +16,7 @@ from lissom.graph.model import Model
 from lissom.graph.perform import perform
 from lissom.isolate.child import report
 from lissom.measure.calibration import Calibration
-from lissom.measure.output_error import Outputs
+from lissom.measure.output_error import ENDLESS, Outputs
 from lissom.methods.errand import Errand
 from lissom.methods.gathering import HELD_OUT, Pair, batches, gathered
 from lissom.methods.reading import (
@@ -36,7 +36,7 @@ _STEPS = 64
 _DAMPINGS = (1e-2, 1e-1, 1.0)
 _PROBES = (0.25, 0.5, 0.75)
 _JUDGED = 32  # samples that say what leaving costs at the outputs
-_ERRAND = Errand(entry="lissom.methods.survey:look", kind="pruning.survey", format=8)
+_ERRAND = Errand(entry="lissom.methods.survey:look", kind="pruning.survey", format=9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,7 +88,8 @@ def survey(
 
     Returns:
         By operator what it reads, and by group what its units are worth (of groups that some
-        operator reads as rows).
+        operator reads as rows). Operators of which no row is finite are missing, and so are groups
+        that one of them reads.
 
     Raises:
         ChildFailed: the runtime crashed or did not come to an end.
@@ -156,7 +157,7 @@ def look(
             arrays |= _looks(node, pair)
         for number in batch:
             name, columns = parts[number]
-            if name is not None:
+            if name is not None and moments.keys() >= columns.keys():
                 arrays |= _worth(name, model, moments, columns, judge, held.samples.store)
                 report(name)
         moments.clear()  # before those of the next pass are gathered
@@ -188,7 +189,7 @@ def _worth(
     errors = []
     for count in counts:
         edits = _without(model, moments, columns, order[:count], store)
-        errors.append(judge.error(perform(model, edits, store)))
+        errors.append(min(ENDLESS, judge.error(perform(model, edits, store))))
     return {f"{name}/order": order, f"{name}/costs": interpolated(counts, errors, most)}
 
 

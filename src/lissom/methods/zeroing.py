@@ -22,7 +22,7 @@ from lissom.store.store import Store
 
 __all__ = ["Zeroed", "zeroed"]
 
-_ERRAND = Errand(entry="lissom.methods.zeroing:zero_all", kind="pruning.zeros", format=3)
+_ERRAND = Errand(entry="lissom.methods.zeroing:zero_all", kind="pruning.zeros", format=4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +34,14 @@ class Zeroed:
         weights: how many there are.
         zeros: how many of them are zero.
         untouched: operators none of whose weights became zero.
+        unseen: operators left alone, since what they read or give on the samples is not finite.
     """
 
     edits: tuple[Edit, ...]
     weights: int
     zeros: int
     untouched: tuple[str, ...]
+    unseen: tuple[str, ...] = ()
 
     @property
     def packed_bytes(self) -> int:
@@ -80,6 +82,7 @@ def zeroed(
         weights=found["weights"],
         zeros=found["zeros"],
         untouched=tuple(found["untouched"]),
+        unseen=tuple(found["unseen"]),
     )
 
 
@@ -96,16 +99,20 @@ def zero_all(
     known = readings(model)
     edits: list[dict[str, Json]] = []
     untouched: list[str] = []
+    unseen: list[str] = []
     weights = zeros = 0
     stages = split(model, [nodes])
     read = [[known[node][1] for node in stage] for stage in stages]
     every = gathered(model, read, held, Path(path).parent)
     for stage, moments in zip(stages, every, strict=True):
         for node in stage:
-            site = known[node][0]
+            site, pair = known[node][0], moments.pop(node, None)
+            if pair is None:
+                unseen.append(node)
+                continue
             before = flat(model, site)
             with naming(node):
-                after, bias = _zeroed(before, moments.pop(node), settings)
+                after, bias = _zeroed(before, pair, settings)
             weights += after.size
             zeros += int((after == 0).sum())
             if np.array_equal(after, before):
@@ -116,7 +123,8 @@ def zero_all(
                 for one in replaced(model, site, after, bias, held.samples.store)
             ]
             report(node)
-    return {"edits": edits, "weights": weights, "zeros": zeros, "untouched": untouched}
+    counts = {"weights": weights, "zeros": zeros}
+    return {"edits": edits, **counts, "untouched": untouched, "unseen": unseen}
 
 
 def _zeroed(before: Array, moments: Pair, settings: Mapping[str, Json]) -> tuple[Array, Array]:

@@ -90,7 +90,9 @@ class SplitActivations:
         peaks = []
         for reader in group.readers:
             own = seen[model.node(reader.node).inputs[reader.input], reader.axis]
-            mean = float(np.sqrt((own.mean**2 + own.deviation**2).mean())) or 1.0
+            squares = own.mean**2 + own.deviation**2
+            finite = squares[np.isfinite(squares)]
+            mean = float(np.sqrt(finite.mean())) if finite.any() else 1.0
             sizes = np.maximum(np.abs(own.low), np.abs(own.high)) / mean
             sizes = np.where(np.isfinite(sizes), sizes, 0.0)
             peaks.append([sizes[list(own)].max() for own in reader.indices])

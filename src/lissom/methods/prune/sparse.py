@@ -20,7 +20,7 @@ from pydantic.dataclasses import dataclass
 
 from lissom.errors import MethodError
 from lissom.graph.model import Model
-from lissom.methods.protocol import ALREADY, SETTINGS, Context, Need, Plan, Skip
+from lissom.methods.protocol import ALREADY, NOT_FINITE, SETTINGS, Context, Need, Plan, Skip
 from lissom.methods.pruning import EitherRatio
 from lissom.methods.reading import readings
 from lissom.methods.zeroing import zeroed
@@ -94,6 +94,7 @@ class Sparse:
         }
         found = zeroed(model, nodes, settings, context.calibration, context.store)
         skips += [Skip(target=node, reason=self._why_none) for node in found.untouched]
+        skips += [Skip(target=node, reason=NOT_FINITE) for node in found.unseen]
         if not found.edits:
             return Plan(method=_ID, edits=(), skips=tuple(skips), summary="nothing was zeroed")
         return Plan(

@@ -25,7 +25,16 @@ from lissom.graph.model import Model
 from lissom.graph.opset import raise_opset
 from lissom.graph.site import Site, sites
 from lissom.methods.coding import coded
-from lissom.methods.protocol import ALREADY, NO_WEIGHTS, SETTINGS, Context, Need, Plan, Skip
+from lissom.methods.protocol import (
+    ALREADY,
+    NO_WEIGHTS,
+    NOT_FINITE,
+    SETTINGS,
+    Context,
+    Need,
+    Plan,
+    Skip,
+)
 from lissom.methods.weights import Reconstruction
 from lissom.numerics.coding import Scheme, Table
 
@@ -112,6 +121,10 @@ class Codebook:
         if self.rounding == "nearest":
             context = context.restricted(_ID, frozenset())
         found = coded(model, wanted, scheme, self.reconstruction, context)
+        skips += [
+            Skip(target=node, reason=f"{NOT_FINITE}; it was coded for its own sake")
+            for node in found.unseen
+        ]
         worst = max(found.errors.values(), default=None)
         lost = "" if worst is None else f", no layer loses more than {worst:.2%} of its variance"
         return Plan(
