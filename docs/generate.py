@@ -89,7 +89,7 @@ def _sentence(text: str) -> str:
 
 
 def _code(value: Any) -> str:
-    return f"`{value}`"
+    return f"`{value if isinstance(value, str) else registry.written(value)}`"
 
 
 def commands_page() -> str:

@@ -35,6 +35,7 @@ MAX_PARAMETERS = 8
 # A room may import rooms of a lower rank and itself; rooms of one rank do not know each other.
 RANKS = {
     "errors": 0,
+    "near": 0,
     "numerics": 1,
     "store": 1,
     "isolate": 1,

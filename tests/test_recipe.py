@@ -81,6 +81,95 @@ def test_what_is_no_recipe_is_refused_in_words(text, message):
     assert str(caught.value).startswith("r.yaml: ")
 
 
+def step(text: str) -> str:
+    return f"lissom: 1\nsteps:\n  - {{method: quantize.static}}\n  - {text}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            step("quantize.gptq: {bits: 4}"),
+            "step 2: a method is the value of 'method'; "
+            "write - {method: quantize.gptq, parameters: {bits: 4}}",
+        ),
+        (
+            step("quantize.gptq"),
+            "step 2: it is 'quantize.gptq'; write - {method: quantize.gptq}",
+        ),
+        (step("null"), "step 2: it is null; write - {method: quantize.static}"),
+        (
+            step("{method: quantize.gptq, params: {bits: 4}}"),
+            "step 2: no key is called 'params'; a step has: method, parameters, include, exclude; "
+            "did you mean 'parameters'?",
+        ),
+        (
+            step("{method: quantize.gptq, bits: 4}"),
+            "step 2: 'bits' is a parameter; write - {method: quantize.gptq, parameters: {bits: 4}}",
+        ),
+        (
+            step("{methd: quantize.gptq}"),
+            "step 2: no key is called 'methd'; a step has: method, parameters, include, exclude; "
+            "did you mean 'method'?",
+        ),
+        (
+            step("{parameters: {bits: 4}}"),
+            "step 2: method is missing; write - {method: quantize.static}",
+        ),
+        (
+            step("{method: quantize.gptq, exclude: Gemm}"),
+            "step 2: exclude is 'Gemm'; write a list: [Gemm]",
+        ),
+        (
+            step("{method: quantize.gptq, include: '*head'}"),
+            "step 2: include is '*head'; write a list: ['*head']",
+        ),
+        (
+            step("{method: quantize.gptq, exclude: [1]}"),
+            "step 2: exclude is [1]; write a list of operator types and node names: [Gemm]",
+        ),
+        (
+            step("{method: quantize.gptq, parameters: null}"),
+            "step 2: parameters is null; write a mapping by name, such as {bits: 4}",
+        ),
+        (
+            "lissom: 1\nsteps: quantize.gptq",
+            "steps is 'quantize.gptq'; write a list, each as - {method: quantize.static}",
+        ),
+        (
+            "lissom: 1\nstpes: []",
+            "no key is called 'stpes'; a recipe has: lissom, name, steps, seed, preprocessing, "
+            "runtime; did you mean 'steps'?",
+        ),
+        ("lissom: 1\nsteps: !!set {a}", "step 1: it is 'a'; write - {method: quantize.static}"),
+        ("lissom: 1\nseed: -1", "seed is -1; write a whole number, at least 0"),
+        ("steps: []", "its format is not said; write 'lissom: 1'"),
+    ],
+)
+def test_a_refusal_says_which_step_and_how_it_is_written(text, said):
+    with pytest.raises(RecipeError) as caught:
+        Recipe.from_yaml(text, "r.yaml")
+    assert str(caught.value) == f"r.yaml: {said}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lissom: {}",
+        "lissom: 1\nseed: {}",
+        step("{{method: [{}]}}"),
+        step("{{{}: 1}}"),
+        step("{{quantize.gptq: {{bits: {}}}}}"),
+        step("{{method: quantize.gptq, exclude: {}}}"),
+    ],
+)
+@pytest.mark.parametrize("value", ["!!int '0x" + "f" * 100_000 + "'", "'" + "a" * 100_000 + "'"])
+def test_a_refusal_is_short_whatever_was_given(text, value):
+    with pytest.raises(RecipeError) as caught:
+        Recipe.from_yaml(text.replace("{{", "{").replace("}}", "}").replace("{}", value), "r.yaml")
+    assert len(str(caught.value)) < 400
+
+
 def test_a_file_that_cannot_be_read(tmp_path):
     with pytest.raises(RecipeError, match="cannot be read"):
         Recipe.load(tmp_path / "missing.yaml")

@@ -350,7 +350,7 @@ def check_scope(job: Job) -> None:
     """Refuse targets that name nothing, before any work is done."""
     unmatched = job.scope.unmatched([job.opened.model])
     if unmatched:
-        names = ", ".join(map(repr, unmatched))
+        names = ", ".join(unmatched)
         raise OptionError(
             f"include or exclude {names} matches no node name and no operator type of the model; "
             "`lissom inspect` lists them"

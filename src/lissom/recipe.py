@@ -13,7 +13,7 @@ methods by their ids only, so a stranger's recipe cannot make any code run but L
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -27,6 +27,7 @@ from lissom.methods import registry
 from lissom.methods.protocol import Context, Plan
 from lissom.methods.runner import apply
 from lissom.methods.scope import Scope
+from lissom.near import did_you_mean
 from lissom.runtime.registry import runtimes
 from lissom.store.small import read_small
 
@@ -46,6 +47,19 @@ _OPENING = (
 )
 _CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 _STRICT = ConfigDict(extra="forbid")
+_LONGEST_SHOWN = 100
+_WANTED = {
+    "name": "letters, digits and . _ + -, the first a letter or digit, at most 100",
+    "steps": "a list, each as - {method: quantize.static}",
+    "seed": "a whole number, at least 0",
+    "preprocessing": "a mapping, such as {width: 224, height: 224}, or leave it out",
+    "runtime": "the name of a runtime, or leave it out",
+    "method": "the id of a method, such as quantize.static",
+    "parameters": "a mapping by name, such as {bits: 4}",
+    "include": "a list of operator types and node names: [Gemm]",
+    "exclude": "a list of operator types and node names: [Gemm]",
+}
+"""What the value of each key is, for messages."""
 
 
 @final
@@ -137,16 +151,15 @@ class Recipe:
             raise RecipeError(
                 f"{where}: a recipe is a mapping with the keys lissom, name and steps"
             )
-        fields = {str(key): value for key, value in values.items()}
-        version = fields.pop("lissom", None)
+        given = {str(key): value for key, value in values.items()}
+        version = given.pop("lissom", None)
         if version != FORMAT:
-            raise RecipeError(f"{where}: its format is {version!r}; write 'lissom: {FORMAT}'")
+            said = "not said" if version is None else _told(version)
+            raise RecipeError(f"{where}: its format is {said}; write 'lissom: {FORMAT}'")
         try:
-            recipe: Recipe = TypeAdapter(cls).validate_python(fields)
+            recipe: Recipe = TypeAdapter(cls).validate_python(given)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise RecipeError(f"{where}: {place}: {first['msg'].lower()}") from error
+            raise RecipeError(f"{where}: {_refusal(error, given)}") from error
         try:
             recipe.check()
         except RecipeError as error:
@@ -182,6 +195,72 @@ class Recipe:
             return cls.from_yaml(text, str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise RecipeError(f"{path} cannot be read: {error}") from error
+
+
+def _refusal(error: ValidationError, values: Mapping[str, Any]) -> str:
+    """What is wrong, in which step (from 1), and how it is written right."""
+    errors = error.errors()
+    # A key that does not exist explains another one that is missing.
+    unknown = [one for one in errors if one["type"] == "unexpected_keyword_argument"]
+    path = (unknown or errors)[0]["loc"]
+    inside, place, kind = values, "", "recipe"
+    if path[0] == "steps" and len(path) > 1 and isinstance(path[1], int):
+        inside, place, kind = list(values["steps"])[path[1]], f"step {path[1] + 1}: ", "step"
+        path = path[2:]
+    if not path or not isinstance(inside, Mapping):
+        return f"{place}it is {_told(inside)}; write {_form(inside, None)}"
+    key = str(path[0])
+    if unknown:
+        return place + _unknown(key, inside, kind)
+    if key not in inside:
+        return f"{place}{key} is missing; write {_form('quantize.static', None)}"
+    value = inside[key]
+    wanted = _WANTED.get(key, "what the format says")
+    if key in {"include", "exclude"} and isinstance(value, str):
+        wanted = f"a list: {_flow([value])}"
+    return f"{place}{key} is {_told(value)}; write {wanted}"
+
+
+def _unknown(key: str, inside: Mapping[str, Any], kind: str) -> str:
+    """What to write in place of a key that does not exist."""
+    if kind == "step" and "." in key:
+        return f"a method is the value of 'method'; write {_form(key, inside[key])}"
+    method = inside.get("method")
+    known = registry.parameters(method) if kind == "step" and method in registry.ids() else ()
+    if key in {one.name for one in known}:
+        return f"{key!r} is a parameter; write {_form(method, {key: inside[key]})}"
+    keys = [one.name for one in fields(Step if kind == "step" else Recipe)]
+    keys = keys if kind == "step" else ["lissom", *keys]
+    meant = did_you_mean(key, keys)
+    return f"no key is called {_told(key)}; a {kind} has: {', '.join(keys)}" + (
+        f"; {meant}" if meant else ""
+    )
+
+
+def _form(method: Any, parameters: Any) -> str:
+    """A step as it is written, of this method if it can be one."""
+    is_id = isinstance(method, str) and "." in method
+    step: dict[str, Any] = {"method": method if is_id else "quantize.static"}
+    if isinstance(parameters, Mapping) and parameters:
+        step["parameters"] = dict(parameters)
+    return f"- {_flow(step)}"
+
+
+def _flow(value: Any) -> str:
+    """YAML on one line, cut."""
+    try:
+        text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True)
+    except (ValueError, yaml.YAMLError):  # such as a whole number of thousands of digits
+        return "{...}"
+    return _short(" ".join(text.split()))
+
+
+def _told(value: Any) -> str:
+    return _short(registry.written(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def plain_yaml(text: str) -> Any:
@@ -260,7 +339,7 @@ def rebuild(
         if unmatched:
             raise RecipeError(
                 f"recipe {recipe.name!r}, step {number} ({step.method}): nothing in the model is "
-                f"called {', '.join(map(repr, unmatched))}"
+                f"called {', '.join(unmatched)}"
             )
         begun(number, step.method)
         method = registry.create(step.method, step.parameters)

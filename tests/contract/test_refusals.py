@@ -53,10 +53,13 @@ def test_the_message_has_the_field_the_value_and_what_is_allowed(method_id, para
         with pytest.raises(RecipeError) as caught:
             registry.create(method_id, {parameter.name: value})
         text = str(caught.value)
-        assert text == f"{method_id}: {parameter.name} is {value!r}; allowed: {parameter.allowed}"
+        shown = registry.written(value)
+        assert text == f"{method_id}: {parameter.name} is {shown}; allowed: {parameter.allowed}"
         ends = [end for end in (parameter.minimum, parameter.maximum) if end is not None]
-        for bound in (*parameter.choices, *(f"{end:g}" for end in ends)):
-            assert str(bound) in text.partition("allowed: ")[2]
+        words = [c if isinstance(c, str) else registry.written(c) for c in parameter.choices]
+        for bound in (*words, *(f"{end:g}" for end in ends)):
+            assert bound in text.partition("allowed: ")[2]
+        assert "None" not in text.partition("allowed: ")[2]
 
 
 @pytest.mark.parametrize(

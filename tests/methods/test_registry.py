@@ -22,6 +22,28 @@ def test_an_unknown_method_names_those_that_exist():
             registry.load(name)
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("quantize.gtpq", "did you mean 'quantize.gptq'?"),
+        ("gptq", "did you mean 'quantize.gptq'?"),
+        ("quantize.cross_layer", "did you mean 'equalize.cross_layer'?"),
+        ("Quantize.Static", "did you mean 'quantize.static'?"),
+    ],
+)
+def test_a_misspelt_method_is_answered_with_the_one_that_was_meant(given, meant):
+    with pytest.raises(RecipeError) as caught:
+        registry.load(given)
+    assert str(caught.value) == f"no method is called {given!r}; {meant}"
+
+
+def test_values_are_shown_as_a_recipe_writes_them():
+    given = [None, True, False, 1, 0.5, "mse", {"a": [1]}]
+    words = ["null", "true", "false", "1", "0.5", "'mse'", "{'a': [1]}"]
+    assert list(map(registry.written, given)) == words
+    assert registry.written(10**5000) == "a value of too many digits"
+
+
 def test_parameters_describe_every_field():
     found = {p.name: p for p in registry.parameters("quantize.static")}
     assert {"minmax", "mse", "output"} <= set(found["ranges"].choices)
@@ -31,6 +53,7 @@ def test_parameters_describe_every_field():
     assert all(p.description and p.search for p in found.values())
     blocks = {p.name: p for p in registry.parameters("quantize.weight_only")}["block_size"]
     assert blocks.choices == (16, 32, 64, 128, 256, None)
+    assert blocks.allowed == "one of 16, 32, 64, 128, 256, null"
 
 
 @pytest.mark.parametrize(
@@ -40,6 +63,8 @@ def test_parameters_describe_every_field():
         ({"ranges": "median"}, "ranges is 'median'; allowed: one of minmax, percentile, mse"),
         ({"percentile": "99"}, "percentile is '99'"),
         ({"rnages": "mse"}, "no parameter 'rnages'; it has: ranges, "),
+        ({"rnages": "mse"}, "; did you mean 'ranges'?"),
+        ({"percentile": None}, "percentile is null; allowed: "),
     ],
 )
 def test_wrong_parameters_are_refused_in_words(given, message):

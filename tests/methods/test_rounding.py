@@ -175,3 +175,5 @@ def test_a_layer_whose_square_matrix_would_be_too_large_is_rounded_for_its_own_s
         (ReplaceWeight, "fc1_bias"),
     }
     assert layers.distance(model, edited(model, plan.edits, store)) < 0.05
+    (told,) = [skip for skip in plan.skips if skip.target == "fc0"]
+    assert "memory" in told.reason

@@ -26,8 +26,17 @@ def test_brackets_in_a_name_are_no_pattern():
     node = MODEL.nodes[0]
     assert Scope(exclude=(node.name,)).refusal(node) is not None
     scope = Scope(include=("conv[0]",))
-    assert scope.unmatched([MODEL]) == ("conv[0]",)
+    assert scope.unmatched([MODEL]) == ("'conv[0]'",)
 
 
 def test_unmatched_targets_are_named():
-    assert Scope(include=("MatMul", "nope*"), exclude=("norm?",)).unmatched([MODEL]) == ("nope*",)
+    scope = Scope(include=("MatMul", "zz*"), exclude=("norm?",))
+    assert scope.unmatched([MODEL]) == ("'zz*'",)
+
+
+def test_unmatched_targets_are_answered_with_what_was_meant():
+    scope = Scope(include=("matmul", "Matmull"), exclude=("ffn/up/MatMull",))
+    by_type, also, by_name = scope.unmatched([MODEL])
+    assert by_type == "'matmul' (did you mean 'MatMul'?)"
+    assert also.startswith("'Matmull' (did you mean 'MatMul'")
+    assert by_name.startswith("'ffn/up/MatMull' (did you mean 'ffn/up/MatMul'")

@@ -4,7 +4,6 @@ Only casts that keep the values are made (float64 to float32, int32 to int64). W
 a decision, such as turning bytes into floats, is refused with a hint.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from lissom.errors import SamplesError
 from lissom.graph.model import Port
+from lissom.near import near
 
 __all__ = ["LABEL_KEYS", "Array", "check_names", "fit", "label_key", "listed", "pick"]
 
@@ -51,15 +51,11 @@ def check_names(given: Iterable[str], ports: Sequence[Port], where: str) -> None
         parts.append(f"missing: {listed(missing)}")
     if extra:
         parts.append(f"not an input: {listed(extra)}")
-    near = {
-        name: match[0]
-        for name in extra
-        if (match := difflib.get_close_matches(name, missing, n=1, cutoff=0.5))
-    }
+    meant = {name: like[0] for name in extra if (like := near(name, missing))}
     if len(missing) == 1 == len(extra):
-        near = {extra[0]: missing[0]}
-    if near:
-        parts.append("rename " + ", ".join(f"{a!r} to {b!r}" for a, b in near.items()))
+        meant = {extra[0]: missing[0]}
+    if meant:
+        parts.append("rename " + ", ".join(f"{a!r} to {b!r}" for a, b in meant.items()))
     raise SamplesError("; ".join(parts))
 
 

@@ -53,15 +53,15 @@ class Coded:
         size_bytes: what indices, tables and scales take.
         errors: by operator seen on samples, the squared error of what it gives, as a share of its
             variance.
-        unseen: operators coded for their own sake, since what they read or give on the samples is
-            not finite.
+        unseen: operators coded for their own sake, since nothing could be seen of them on the
+            samples, and why.
     """
 
     edits: tuple[Edit, ...]
     weights: int
     size_bytes: int
     errors: Mapping[str, float]
-    unseen: tuple[str, ...]
+    unseen: Mapping[str, str]
 
 
 def coded(
@@ -110,7 +110,7 @@ def coded(
         weights=found["weights"],
         size_bytes=found["size_bytes"],
         errors=found["errors"],
-        unseen=tuple(found["unseen"]),
+        unseen=found["unseen"],
     )
 
 

@@ -28,6 +28,7 @@ from lissom.numerics.moments import Moments, Statistics
 __all__ = [
     "HELD_OUT",
     "ROWS",
+    "TOO_LARGE",
     "Between",
     "Gathering",
     "MomentsPair",
@@ -51,6 +52,8 @@ ALONE_BYTES = 1 << 28
 kept instead."""
 SQUARE_BYTES = 1 << 30
 """What the square matrix of an operator may take where no rows can stand for it."""
+TOO_LARGE = "what its inputs say of each other takes more memory than there is for it"
+"""Why nothing is gathered of an operator whose square matrix is too large."""
 _BUFFER_ROWS = 2048
 _BUFFER_BYTES = 1 << 23
 

@@ -28,9 +28,9 @@ from lissom.graph.model import Model
 from lissom.graph.perform import perform
 from lissom.graph.site import Site
 from lissom.measure.calibration import Calibration
-from lissom.methods.gathering import Between, MomentsPair, split, too_large
+from lissom.methods.gathering import TOO_LARGE, Between, MomentsPair, split, too_large
 from lissom.methods.naming import naming
-from lissom.methods.protocol import Context
+from lissom.methods.protocol import NOT_FINITE, Context
 from lissom.methods.reading import Array, bias_of, readings
 from lissom.methods.stages import last_of_sums, stages_of, sums_of
 from lissom.methods.weights import Reconstruction
@@ -88,7 +88,7 @@ def in_order(
     sums: Mapping[str, Sequence[str]],
     folder: Path,
     store: Store,
-) -> list[str]:
+) -> dict[str, str]:
     """Show layers one after another, with what is known of them.
 
     Args:
@@ -103,9 +103,9 @@ def in_order(
         store: of weights.
 
     Returns:
-        The layers of which nothing could be seen on the samples because it is not finite.
+        The layers of which nothing could be seen on the samples, and why.
     """
-    unseen: list[str] = []
+    unseen: dict[str, str] = {}
     known, now = readings(original, grouped=True), original
     stages = [list(nodes)] if how == "layer" else stages_of(original, nodes, sums)
     batches, between = split(original, stages), None
@@ -116,8 +116,8 @@ def in_order(
         later: list[ReplaceWeight] = []
         for node in batch:
             site, groups = known[node][0], found.pop(node, None)
-            if groups is None and between is not None and not too_large(site):
-                unseen.append(node)
+            if groups is None and between is not None:
+                unseen[node] = TOO_LARGE if too_large(site) else NOT_FINITE
             with naming(node):
                 seen = None
                 if groups is not None:

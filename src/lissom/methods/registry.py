@@ -16,8 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from lissom.errors import BrokenPromise, RecipeError
 from lissom.methods.protocol import Method
+from lissom.near import did_you_mean, near
 
-__all__ = ["Parameter", "create", "id_of", "ids", "load", "parameters", "values_of"]
+__all__ = ["Parameter", "create", "id_of", "ids", "load", "parameters", "values_of", "written"]
 
 _FOLDER = Path(__file__).parent
 _NUMBERS = "lists of numbers by name"
@@ -52,7 +53,9 @@ class Parameter:
     def allowed(self) -> str:
         """The allowed values in words."""
         if self.choices:
-            return "one of " + ", ".join(str(choice) for choice in self.choices)
+            return "one of " + ", ".join(
+                one if isinstance(one, str) else written(one) for one in self.choices
+            )
         if self.minimum is not None and self.maximum is not None:
             return f"{self.kind} from {self.minimum:g} to {self.maximum:g}"
         if self.minimum is not None:
@@ -82,7 +85,8 @@ def load(method_id: str) -> type[Method]:
         BrokenPromise: its file does not hold exactly one public class.
     """
     if method_id not in ids():
-        raise RecipeError(f"no method is called {method_id!r}; there are: {', '.join(ids())}")
+        known = _alike(method_id) or f"there are: {', '.join(ids())}"
+        raise RecipeError(f"no method is called {method_id!r}; {known}")
     module = import_module(f"lissom.methods.{method_id}")
     found = [
         kind
@@ -94,6 +98,18 @@ def load(method_id: str) -> type[Method]:
             f"{method_id}: a method's file holds one public class, not {len(found)}"
         )
     return cast(type[Method], found[0])
+
+
+def _alike(method_id: str) -> str:
+    """The question after methods of a name like this; empty where there is none.
+
+    What stands before the point is not compared: it is so long that all methods of one family
+    would look alike.
+    """
+    names = {one: one.rpartition(".")[2] for one in ids()}
+    like = near(method_id.rpartition(".")[2], names.values())
+    found = [one for name in like for one in ids() if names[one] == name]
+    return f"did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 
 def parameters(method_id: str) -> tuple[Parameter, ...]:
@@ -145,8 +161,10 @@ def create(method_id: str, given: Mapping[str, Any]) -> Method:
     known = {parameter.name: parameter for parameter in parameters(method_id)}
     for name in given:
         if name not in known:
+            meant = did_you_mean(str(name), known)
             raise RecipeError(
                 f"{method_id} has no parameter {name!r}; it has: {', '.join(known) or 'none'}"
+                + (f"; {meant}" if meant else "")
             )
     try:
         return kind(**given)
@@ -157,7 +175,7 @@ def create(method_id: str, given: Mapping[str, Any]) -> Method:
             said = first.get("ctx", {}).get("error", first["msg"])
             raise RecipeError(f"{method_id}: {said}") from error
         raise RecipeError(
-            f"{method_id}: {name} is {given.get(name)!r}; allowed: {known[name].allowed}"
+            f"{method_id}: {name} is {written(given.get(name))}; allowed: {known[name].allowed}"
         ) from error
 
 
@@ -165,6 +183,16 @@ def values_of(method: Method) -> dict[str, Any]:
     """The parameters of a method as a recipe writes them; `create` is the inverse."""
     values: dict[str, Any] = TypeAdapter(type(method)).dump_python(method, mode="json")
     return values
+
+
+def written(value: Any) -> str:
+    """A value as messages and pages show it: in the words of YAML, null and true; text quoted."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    try:
+        return repr(value)
+    except ValueError:  # Python writes no whole number of thousands of digits
+        return "a value of too many digits"
 
 
 def id_of(method: Method) -> str:

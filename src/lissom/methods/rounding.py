@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 from lissom.errors import MethodError
@@ -18,7 +19,6 @@ from lissom.methods.errand import Errand
 from lissom.methods.protocol import (
     ALREADY,
     NO_WEIGHTS,
-    NOT_FINITE,
     Context,
     Method,
     Need,
@@ -149,13 +149,13 @@ class Rounded:
     Attributes:
         edits: weights as integers, and biases.
         errors: by operator.
-        unseen: operators that were rounded to nearest, since what they read or give on the samples
-            is not finite.
+        unseen: operators that were rounded to nearest, since nothing could be seen of them on the
+            samples, and why.
     """
 
     edits: tuple[Edit, ...]
     errors: Mapping[str, LayerError]
-    unseen: tuple[str, ...] = ()
+    unseen: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,8 +217,8 @@ def plan_rounding(method: Rounder, model: Model, context: Context) -> Plan:
     ]
     count = len(packed) + len(others) + sum(skip.target != "model" for skip in chosen.skips)
     odd = [
-        Skip(target=node, reason=f"{NOT_FINITE}; it was rounded to nearest")
-        for node in found.unseen
+        Skip(target=node, reason=f"{reason}; it was rounded to nearest")
+        for node, reason in found.unseen.items()
     ]
     return Plan(
         method=name,
@@ -260,5 +260,5 @@ def rounded(method: Rounder, model: Model, packed: Mapping[str, bool], context: 
     return Rounded(
         edits=tuple(edit_from_json(one) for one in found["edits"]),
         errors={node: LayerError(**one) for node, one in found["errors"].items()},
-        unseen=tuple(found["unseen"]),
+        unseen=found["unseen"],
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from lissom.graph.model import Model, NodeInfo
+from lissom.near import did_you_mean
 
 __all__ = ["Scope"]
 
@@ -34,10 +35,16 @@ class Scope:
         return None
 
     def unmatched(self, models: Iterable[Model]) -> tuple[str, ...]:
-        """The targets that name no node of any of these models."""
+        """The targets that name no node of any of these models, each with what was meant.
+
+        Returns:
+            For messages: `'gemm' (did you mean 'Gemm'?)`, or `'fame'` where nothing is near.
+        """
         nodes = [node for model in models for node in model.nodes]
-        return tuple(
-            target
-            for target in (*self.include, *self.exclude)
-            if not any(_hit(target, node) for node in nodes)
-        )
+        known = (*dict.fromkeys(node.op_type for node in nodes), *(node.name for node in nodes))
+        found = []
+        for target in (*self.include, *self.exclude):
+            if not any(_hit(target, node) for node in nodes):
+                meant = did_you_mean(target, known)
+                found.append(f"{target!r} ({meant})" if meant else repr(target))
+        return tuple(found)

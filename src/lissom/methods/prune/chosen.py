@@ -10,7 +10,6 @@ learned policy or a search of your own.
 """
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, TypeAlias, final
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
@@ -24,6 +23,7 @@ from lissom.graph.site import sites
 from lissom.methods.protocol import ALREADY, SETTINGS, Context, Need, Plan, Skip
 from lissom.methods.pruning import Repaired
 from lissom.methods.removing import need_samples, nothing, refusal_of, removed
+from lissom.near import near
 
 __all__ = ["Chosen"]
 
@@ -154,8 +154,8 @@ def _known(found: Channels, name: str) -> None:
 
 
 def _near(name: str, names: list[str]) -> str:
-    near = get_close_matches(name, names, n=_MOST_NAMED, cutoff=0.5)
-    like = f"near it: {', '.join(near)}; " if near else ""
+    found = near(name, names)
+    like = f"near it: {', '.join(found)}; " if found else ""
     return like + "`lissom inspect --groups --json` names all"
 
 

@@ -28,7 +28,6 @@ from lissom.methods.coding import coded
 from lissom.methods.protocol import (
     ALREADY,
     NO_WEIGHTS,
-    NOT_FINITE,
     SETTINGS,
     Context,
     Need,
@@ -122,8 +121,8 @@ class Codebook:
             context = context.restricted(_ID, frozenset())
         found = coded(model, wanted, scheme, self.reconstruction, context)
         skips += [
-            Skip(target=node, reason=f"{NOT_FINITE}; it was coded for its own sake")
-            for node in found.unseen
+            Skip(target=node, reason=f"{reason}; it was coded for its own sake")
+            for node, reason in found.unseen.items()
         ]
         worst = max(found.errors.values(), default=None)
         lost = "" if worst is None else f", no layer loses more than {worst:.2%} of its variance"
