@@ -171,13 +171,25 @@ def test_a_refusal_is_short_whatever_was_given(text, value):
 
 
 def test_a_file_that_cannot_be_read(tmp_path):
-    with pytest.raises(RecipeError, match="cannot be read"):
-        Recipe.load(tmp_path / "missing.yaml")
+    missing = tmp_path / "missing.yaml"
+    with pytest.raises(RecipeError) as caught:
+        Recipe.load(missing)
+    assert str(caught.value) == f"{missing} cannot be read: No such file or directory"
     (tmp_path / "r.yaml").write_text(TEXT, encoding="utf-8")
     assert Recipe.load(tmp_path / "r.yaml").name == "int8-static"
     (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(RecipeError, match="cannot be read"):
+    with pytest.raises(RecipeError, match="is no text, so no recipe"):
         Recipe.load(tmp_path / "b.yaml")
+
+
+@pytest.mark.parametrize("name", ["net.onnx", "NET.ONNX", "net.bin"])
+@pytest.mark.parametrize("content", [b"\x08\x0a\xff" * 20, b"a" * (1 << 18)])
+def test_a_model_in_the_recipes_place_is_told_apart(name, content, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(RecipeError, match="takes the recipe first, then the model") as caught:
+        Recipe.load(tmp_path / name)
+    assert str(caught.value).count(name) == 1
+    assert "Errno" not in str(caught.value)
 
 
 def built(recipe, folder):

@@ -12,6 +12,7 @@ methods by their ids only, so a stranger's recipe cannot make any code run but L
         exclude: ["/head/*"]
 """
 
+import errno
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -48,6 +49,7 @@ _OPENING = (
 _CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 _STRICT = ConfigDict(extra="forbid")
 _LONGEST_SHOWN = 100
+_ORDER = "`lissom apply` takes the recipe first, then the model"
 _WANTED = {
     "name": "letters, digits and . _ + -, the first a letter or digit, at most 100",
     "steps": "a list, each as - {method: quantize.static}",
@@ -190,11 +192,18 @@ class Recipe:
         Raises:
             RecipeError: the file cannot be read or holds no recipe.
         """
+        if path.suffix.lower() == ".onnx":
+            raise RecipeError(f"{path} is a model and no recipe; {_ORDER}")
         try:
             text = read_small(path, most_bytes=_LARGEST_BYTES).decode()
-            return cls.from_yaml(text, str(path))
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(f"{path} cannot be read: {error}") from error
+        except UnicodeDecodeError as error:
+            raise RecipeError(f"{path} is no text, so no recipe; {_ORDER}") from error
+        except OSError as error:
+            told = error.strerror or str(error)
+            if error.errno == errno.EINVAL:  # too large, or no file at all
+                told = f"{told}, so it is no recipe; {_ORDER}"
+            raise RecipeError(f"{path} cannot be read: {told}") from error
+        return cls.from_yaml(text, str(path))
 
 
 def _refusal(error: ValidationError, values: Mapping[str, Any]) -> str:

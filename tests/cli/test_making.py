@@ -113,6 +113,16 @@ def test_apply_says_what_it_did_and_wrote(monkeypatch: pytest.MonkeyPatch) -> No
     assert json.loads(invoked(*asked, "--json").stdout)["size_bytes"] == 1000
 
 
+def test_apply_with_the_model_first_is_told_the_order(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(b"\x08\x0a" * (1 << 17))
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("lissom: 1\nsteps: []\n")
+    done = invoked("apply", str(tmp_path / "net.onnx"), str(recipe), "-o", str(tmp_path / "new"))
+    assert done.exit_code == 2
+    assert "net.onnx is a model and no recipe" in done.stderr
+    assert "takes the recipe first, then the model" in done.stderr
+
+
 def test_the_demo_runs_on_what_is_installed(given: dict[str, Any]) -> None:
     assert invoked("demo", "--store", "st").exit_code == 0
     assert given["model"].is_file()

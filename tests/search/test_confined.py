@@ -1,5 +1,6 @@
 """Files inside one folder: whole or not at all, through no link, whatever is exchanged."""
 
+import errno
 import io
 import os
 import sys
@@ -66,6 +67,13 @@ def test_a_folder_exchanged_while_it_is_held_leads_nowhere(tmp_path: Path) -> No
     assert not list((tmp_path / "theirs").iterdir())
 
 
+def test_a_place_that_takes_nothing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OutputError) as caught, as_output_error(tmp_path):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    told = "cannot be written to: nothing can be made there; give another -o"
+    assert str(caught.value) == f"{tmp_path} {told}"
+
+
 @held
 def test_a_link_that_appears_between_the_look_and_the_opening(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -80,7 +88,7 @@ def test_a_link_that_appears_between_the_look_and_the_opening(
         return found
 
     monkeypatch.setattr(confined.Spot, "status", late)
-    with pytest.raises(OutputError, match="cannot write"), as_output_error(tmp_path):  # noqa: SIM117
+    with pytest.raises(OutputError, match="cannot be written"), as_output_error(tmp_path):  # noqa: SIM117
         with opened(tmp_path) as root, root.entered("ours"):
             pass
     assert not list((tmp_path / "theirs").iterdir())

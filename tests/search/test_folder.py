@@ -37,6 +37,15 @@ def test_the_same_run_is_continued(tmp_path: Path) -> None:
     assert state["finished"] is True
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a place that takes no new files")
+def test_a_place_that_takes_nothing_is_refused_in_words() -> None:
+    with (
+        pytest.raises(OutputError, match=r"/proc/out cannot be written to: .*; give another -o"),
+        Folder.opened(Path("/proc/out"), IDENTITY),
+    ):
+        pass
+
+
 def test_another_run_is_refused_and_named(tmp_path: Path) -> None:
     with Folder.opened(tmp_path / "out", IDENTITY):
         pass

@@ -75,13 +75,15 @@ def test_labels_and_samples_that_do_not_fit(trial: Trial, tmp_path: Path) -> Non
 def test_preprocessing_must_be_readable(trial: Trial, tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text("- just\n- a list\n")
     for path in (tmp_path / "p.yaml", tmp_path / "absent.yaml"):
-        with pytest.raises(OptionError, match=path.name):
+        with pytest.raises(OptionError, match=path.name) as caught:
             open_model(
                 trial.model,
                 Data(source=trial.samples, preprocessing=path),
                 store=trial.store,
                 target=Target(),
             )
+        assert str(caught.value).count(path.name) == 1
+        assert "Errno" not in str(caught.value)
 
 
 def test_an_unknown_runtime_is_refused_before_anything_is_read(trial: Trial) -> None:

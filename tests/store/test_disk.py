@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lissom.errors import StoreError
-from lissom.store.disk import as_store_error, flush, is_full, own_folder, refusal
+from lissom.store.disk import as_store_error, flush, is_full, own_folder, refusal, write_refusal
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,18 @@ def test_other_refusals_are_told_as_they_are() -> None:
         as_store_error(Path("a")),
     ):
         raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.ENOENT, "nothing can be made there; give another -o"),
+        (errno.EACCES, "Permission denied; make it writable, or give another -o"),
+        (errno.ENOTDIR, "Not a directory; give another -o"),
+    ],
+)
+def test_a_place_that_takes_nothing_is_told(number: int, told: str) -> None:
+    assert write_refusal(OSError(number, os.strerror(number))) == told
 
 
 def test_folders_are_made_and_links_are_none(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from lissom.errors import OutputError
 from lissom.graph.model import Model
+from lissom.store.disk import write_refusal
 
 if TYPE_CHECKING:
     import onnx
@@ -188,4 +189,4 @@ def _write_aside(path: Path, chunks: Iterable[bytes], *, lasting: bool = True) -
         finally:
             aside.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise OutputError(f"{path} cannot be written: {write_refusal(error)}") from error

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from lissom.errors import OutputError
-from lissom.store.disk import refusal
+from lissom.store.disk import write_refusal
 
 __all__ = ["ASIDE", "Spot", "as_output_error", "opened"]
 
@@ -194,4 +194,4 @@ def as_output_error(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(f"cannot write {where}: {refusal(error, '-o')}") from error
+        raise OutputError(f"{where} cannot be written to: {write_refusal(error)}") from error

@@ -201,7 +201,8 @@ def read_mapping(path: Path) -> Mapping[str, Any]:
     try:
         found = plain_yaml(read_small(path).decode())
     except (OSError, ValueError) as error:
-        raise OptionError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+        told = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise OptionError(f"{path} cannot be read: {' '.join(told.split())}") from error
     if not isinstance(found, dict):
         raise OptionError(f"{path} holds no settings; write lines such as 'width: 224'")
     return found

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lissom.errors import StoreError
 
-__all__ = ["as_store_error", "flush", "is_full", "own_folder", "refusal"]
+__all__ = ["as_store_error", "flush", "is_full", "own_folder", "refusal", "write_refusal"]
 
 # EFBIG: a limit on the size of files, of the process or of the file system.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -37,6 +37,19 @@ def refusal(error: OSError, other: str) -> str:
     if error.errno in _FORBIDDEN:
         return f"{reason}; make it writable, or give another {other}"
     return reason
+
+
+def write_refusal(error: OSError) -> str:
+    """Say why the system refused to write results, and what to do about it.
+
+    Args:
+        error: what it raised while something was made or written.
+    """
+    if error.errno == errno.ENOENT:
+        # So /proc answers whatever is to be made in it; "no such file" would be no answer.
+        return "nothing can be made there; give another -o"
+    told = refusal(error, "-o")
+    return told if ";" in told else f"{told}; give another -o"
 
 
 @contextlib.contextmanager
