@@ -35,6 +35,14 @@ def test_the_other_verbs(
     )
 
 
+def test_sensitivity_without_samples_is_refused_before_anything_is_read() -> None:
+    done = invoked("inspect", "absent.onnx", "--sensitivity")
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert "--sensitivity needs --data" in done.stderr
+    assert "absent" not in done.stderr
+
+
 def test_versions() -> None:
     done = invoked("version")
     assert done.stdout.startswith(f"lissom {lissom.__version__}, Python ")

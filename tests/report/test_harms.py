@@ -32,6 +32,14 @@ def test_the_most_harmful_operator_comes_first() -> None:
     assert all(len(row) == len(HEAD) for row in shown)
 
 
+def test_every_column_says_what_it_holds() -> None:
+    found = Sensitivity(whole={}, float_ms={}, float_bytes={}, harms=())
+    caption = " ".join(head_lines(found))
+    assert HEAD[-2:] == ("time in float", "time in format")
+    for words in ("in float, from a profile", "in the format, from one", "conversions", "alone"):
+        assert words in caption
+
+
 def test_a_long_table_is_cut() -> None:
     many = tuple(harm(f"n{i}", 0.1) for i in range(MOST_ROWS + 5))
     found = Sensitivity(whole={}, float_ms={}, float_bytes={}, harms=many)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lissom.errors import MeasurementError
+from lissom.errors import MeasurementError, OptionError
 from lissom.search import arithmetic, promise
 from lissom.search.inspection import inspect_model
 from tests.search.trial import Trial
@@ -63,3 +63,14 @@ def test_what_cannot_be_had_is_a_note(trial: Trial, monkeypatch: pytest.MonkeyPa
     assert found.ceilings is None
     assert all(site.standing is None for site in found.sites)
     assert len(found.notes) == 3
+
+
+def test_sensitivity_without_samples_is_refused_before_anything_is_measured(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured(*_: object, **__: object) -> None:
+        raise AssertionError("nothing is to be measured")
+
+    monkeypatch.setattr(promise, "operator_times", measured)
+    with pytest.raises(OptionError, match="sensitivity needs samples"):
+        inspect_model(trial.job(data=False).opened, sensitivity=True)

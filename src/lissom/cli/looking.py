@@ -22,6 +22,7 @@ from lissom.cli.options import (
     samples,
 )
 from lissom.cli.screen import guarded, show
+from lissom.errors import OptionError
 
 __all__ = ["compare", "inspect", "measure", "version"]
 
@@ -49,6 +50,8 @@ def inspect(
 ) -> None:
     """Show what a model holds, what it computes, and where its time goes on this machine."""
     with guarded():
+        if sensitivity and data is None:
+            raise OptionError("--sensitivity needs --data: errors are measured on your samples")
         from lissom import api
         from lissom.report import verbs
 

@@ -8,15 +8,26 @@ from lissom.search.sensitivity import Sensitivity
 
 __all__ = ["HEAD", "MOST_ROWS", "head_lines", "rows"]
 
-HEAD: Final = ("operator", "format", "error alone", "of all but it", "float", "so")
+HEAD: Final = (
+    "operator",
+    "format",
+    "error alone",
+    "error of the others",
+    "time in float",
+    "time in format",
+)
 MOST_ROWS: Final = 60
 
 
 def head_lines(found: Sensitivity) -> list[str]:
     """What the table says, and the error of each whole format."""
     lines = [
-        "sensitivity: the error at the outputs, as a share of their variance, with one operator on",
-        "integers and with all but it; its time in float and so. The most harmful come first.",
+        "sensitivity: the error at the outputs, as a share of their variance, with one operator in",
+        "the format (alone) and with all others in it and this one in float. The most harmful come",
+        "first. Times are of one run, from the runtime's own profile, as in the table of time by",
+        "operator, but each of one operator with what is fused into it: in float, from a profile",
+        "of the float model; in the format, from one of the model with all operators in it, with",
+        "the conversions for this operator.",
     ]
     for name, error in found.whole.items():
         lines.append(f"  all operators in {name}: {_error(error)}")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lissom.errors import ChildFailed, MeasurementError, MethodError, ModelError
+from lissom.errors import ChildFailed, MeasurementError, MethodError, ModelError, OptionError
 from lissom.graph.channels.groups import channels
 from lissom.graph.cost import Work
 from lissom.graph.model import Model, Port
@@ -178,7 +178,12 @@ def inspect_model(opened: Opened, *, groups: bool = False, sensitivity: bool = F
         opened: the model.
         groups: find its channel groups, too.
         sensitivity: measure what each operator costs and saves on integers, too.
+
+    Raises:
+        OptionError: sensitivity was asked for without samples.
     """
+    if sensitivity and opened.samples is None:
+        raise OptionError("sensitivity needs samples: errors are measured on them; give some")
     model, notes = opened.model, list(opened.notes) + list(opened.model.notes)
     basis = Basis(opened=opened)
     work = counted(basis, notes)
