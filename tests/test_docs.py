@@ -16,6 +16,8 @@ import yaml
 
 from lissom.cli.app import app
 from lissom.demo.files import paths
+from lissom.measure import calibration, observe
+from lissom.measure.split import FRACTIONS
 from lissom.recipe import Recipe
 from tests.house import ROOT
 
@@ -125,6 +127,14 @@ def test_recipes_in_the_documentation_are_recipes():
     assert all(recipe.steps for recipe in read)
     for block in (block for each in PAGES for block in blocks(each, "yaml") if "steps:" in block):
         Recipe.from_yaml(block).check()
+
+
+def test_the_page_on_samples_has_the_numbers_of_the_code():
+    text = " ".join((ROOT / "docs/how-to/give-samples.md").read_text(encoding="utf-8").split())
+    shares = [f"{FRACTIONS[name]:.0%}" for name in ("calibration", "selection", "certification")]
+    assert "{} calibrate ranges, {} choose between candidates, {} are".format(*shares) in text
+    assert calibration.LIMIT == observe.LIMIT
+    assert f"some {shares[0]} of what you give, and at most {observe.LIMIT} samples" in text
 
 
 def test_yaml_in_the_documentation_is_yaml():

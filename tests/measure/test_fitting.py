@@ -29,7 +29,13 @@ def test_labels_may_stand_beside_the_inputs():
 
 
 def test_safe_casts_are_made():
-    for given_type, wanted in (("float64", "float32"), ("int32", "int64"), ("uint8", "int32")):
+    for given_type, wanted in (
+        ("float64", "float32"),
+        ("float32", "float16"),
+        ("int32", "int64"),
+        ("uint8", "int32"),
+        ("int64", "uint8"),
+    ):
         found = fit(np.ones((1, 3), given_type), port(wanted), "here")
         assert found.dtype == np.dtype(wanted)
 
@@ -40,6 +46,7 @@ def test_safe_casts_are_made():
         (np.ones((1, 3), np.uint8), port(), "preprocess"),
         (np.ones((1, 3), np.float32), port("int64"), "convert it"),
         (np.ones((1, 3), bool), port(), "convert it"),
+        (np.ones((1, 3), np.int64), port("bool"), "convert it"),
         (np.full((1, 3), -1), port("uint8"), "outside the range"),
         (np.full((1, 3), 1e9), port("float16"), "too large"),
         (np.ones((1, 3)), port("string"), "give text"),

@@ -1,7 +1,8 @@
 """Whether an array fits a model's input: names, types, ranks, fixed dimensions, in plain words.
 
-Only casts that keep the values are made (float64 to float32, int32 to int64). Whatever would need
-a decision, such as turning bytes into floats, is refused with a hint.
+Casts are made among floats (float64 to float32) and among integers (int32 to int64), if the values
+fit into the type. Whatever would need a decision, such as turning bytes into floats, is refused
+with a hint.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
