@@ -33,15 +33,17 @@ from lissom.methods.passes import Passes
 from lissom.methods.protocol import Context
 from lissom.methods.reading import Array
 from lissom.methods.stages import stages_of
+from lissom.methods.survey import judged_by
 from lissom.numerics.quantized import quantize_bias
 from lissom.store.hashing import Json
 from lissom.store.store import Store
 
 __all__ = ["Holder", "Mended", "holder", "mend", "norm_holder"]
 
-_ERRAND = Errand(entry="lissom.methods.means:mend_all", kind="quantize.means", format=2)
+_ERRAND = Errand(entry="lissom.methods.means:mend_all", kind="quantize.means", format=3)
 _SAMPLES = 128  # a mean needs few
 _LARGEST = 2.0**31 - 1
+_WORSE = 1.2  # by less, few samples cannot tell
 _FACTORS = (0.25, 4.0)  # of a variance, at most: beyond, a channel was hardly ever alive
 
 Kind = Literal["float", "integers", "new", "new integers", "norm"]
@@ -78,10 +80,19 @@ class Mended:
         edits: new biases and statistics.
         shifts: by operator, the root mean square of what its channels' means had moved by, as a
             share of the deviation of the original's values.
+        before: the error at the model's outputs as it was, on samples of their own.
+        after: the same with the edits.
     """
 
     edits: tuple[Edit, ...]
     shifts: Mapping[str, float]
+    before: float
+    after: float
+
+    @property
+    def nearer(self) -> bool:
+        """Whether the model's answers are hardly further from the original's than they were."""
+        return not self.after > _WORSE * self.before
 
 
 def holder(model: Model, value: str, *, axis: int, channels: int) -> Holder | str:
@@ -199,7 +210,10 @@ def mend(
         told=lambda done: context.progress(f"put back {done} of {len(holders)} means"),
     )
     return Mended(
-        edits=tuple(edit_from_json(one) for one in found["edits"]), shifts=found["shifts"]
+        edits=tuple(edit_from_json(one) for one in found["edits"]),
+        shifts=found["shifts"],
+        before=found["before"],
+        after=found["after"],
     )
 
 
@@ -210,12 +224,13 @@ def mend_all(
     holders: Sequence[Mapping[str, Json]],
     calibration: Mapping[str, Json],
 ) -> Json:
-    """Child entry: stage by stage; answers edits and by how much the means had moved."""
+    """Child entry: stage by stage; answers edits, by how much the means had moved, and errors."""
     seen = Calibration.from_json(calibration)
     store = seen.samples.store
     known = {one["node"]: Holder(**{**one, "weights": tuple(one["weights"])}) for one in holders}
     folder = Path(original).parent
-    source, now = open_trusted(Path(original)), open_trusted(Path(model))
+    source, untouched = open_trusted(Path(original)), open_trusted(Path(model))
+    now = untouched
     twins = [replace(one, value=one.twin) for one in known.values()]
     some = replace(seen, limit=min(seen.limit, _SAMPLES))
     odd: dict[tuple[str, int], Array] = {}
@@ -251,7 +266,13 @@ def mend_all(
         now = perform(now, own, store)
         edits += own
         report(len(shifts))
-    return {"edits": [edit_to_json(one) for one in edits], "shifts": shifts}
+    judge = judged_by(source, seen, folder)
+    return {
+        "edits": [edit_to_json(one) for one in edits],
+        "shifts": shifts,
+        "before": judge.error(untouched),
+        "after": judge.error(now),
+    }
 
 
 def _biases(model: Model, at: Holder, shift: Array, store: Store) -> Iterator[Edit]:

@@ -7,6 +7,8 @@ import pytest
 
 from lissom.errors import MethodError
 from lissom.graph.perform import perform
+from lissom.methods.means import Mended
+from lissom.methods.quantize import bias_correction as module
 from lissom.methods.quantize.bias_correction import BiasCorrection
 from lissom.methods.quantize.static import Static
 from lissom.methods.quantize.weight_only import WeightOnly
@@ -106,3 +108,18 @@ def test_nothing_to_do(tmp_path) -> None:
     }
     with pytest.raises(MethodError, match="samples are needed"):
         BiasCorrection().plan(model, replace(context, calibration=None))
+
+
+def test_what_makes_the_answers_worse_is_left(tmp_path, monkeypatch) -> None:
+    model = layers.redundant()
+    context = layers.context(model, Store(tmp_path))
+    now = edited(model, WeightOnly(bits=4).plan(model, context).edits, context.store)
+    context = replace(context, original=model)
+    plan = BiasCorrection().plan(now, context)
+    assert plan.edits
+    worse = Mended(edits=plan.edits, shifts={"fc0": 0.1}, before=1.0, after=1.5)
+    monkeypatch.setattr(module, "mend", lambda *_: worse)
+    left = BiasCorrection().plan(now, context)
+    assert not left.edits
+    assert "1.5 instead of 1" in left.skips[-1].reason
+    assert replace(worse, after=1.1).nearer

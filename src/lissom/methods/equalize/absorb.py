@@ -2,7 +2,8 @@
 
 Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction",
 ICCV 2019, arXiv:1906.04721, section 4.1.3 (absorbing high biases).
-Differs: what a channel is never below is seen on samples, not guessed from a batch normalization;
+Differs: what a channel is never below is seen on samples, less a margin, not guessed from a batch
+normalization; a sample that goes lower still is changed, which the paper accepts of one in 700;
 channels are followed through whatever passes a constant, not only from layer to layer; a reader
 that pads with zeros is left alone.
 Needs: samples without labels.
@@ -33,6 +34,8 @@ from lissom.methods.scaling import allowed, no_groups
 __all__ = ["Absorb"]
 
 _ID = "equalize.absorb"
+_MARGIN = 0.1
+"""Other samples go lower than those seen: by so much of the way from there to the mean."""
 _Known = Mapping[str, tuple[Site, Reading]]
 
 
@@ -45,7 +48,7 @@ class Absorb:
         Annotated[float, Field(ge=0.0, le=100.0)] | None,
         Field(
             description="A channel is taken to be never below its mean less so many standard "
-            "deviations (3 in the paper); null: the smallest value seen.",
+            "deviations (3 in the paper); null: the smallest value seen, less a margin.",
             json_schema_extra={"search": [None, 3.0]},
         ),
     ] = None
@@ -96,7 +99,7 @@ class Absorb:
         self, found: Scalable, known: _Known, shift: Shift, seen: ChannelRanges
     ) -> Array:
         """What each channel is never below, zero at least, [channels + 1]."""
-        below = seen.low
+        below = seen.low - _MARGIN * (seen.mean - seen.low)
         if self.deviations is not None:
             below = seen.mean - self.deviations * seen.deviation
         below = np.where(np.isfinite(below), np.maximum(below, 0.0), 0.0)

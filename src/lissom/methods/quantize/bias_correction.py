@@ -4,7 +4,8 @@ Source: Nagel, van Baalen, Blankevoort and Welling, "Data-Free Quantization Thro
 Equalization and Bias Correction", ICCV 2019, arXiv:1906.04721, section 4.2, the empirical form.
 Differs: the means are those before the first step that rounded, so they are right where channels
 were scaled or removed; statistics of batch normalizations that are left in the graph move with
-their inputs, too.
+their inputs, too; nothing is changed where the model's answers come out clearly further from
+the original's, as they can where what several layers had lost made up for each other.
 Needs: samples without labels.
 Cost: a part of the network is run on the samples for each of its layers.
 Choose it when: a step before it rounded weights or activations. The model is no slower.
@@ -67,6 +68,12 @@ class BiasCorrection:
         if not found:
             return _nothing(*(skips or [Skip(target="model", reason=NO_WEIGHTS)]))
         mended = mend(original, model, found, context, context.calibration)
+        if not mended.nearer:
+            reason = (
+                f"with their means put back the answers are further from the original's: an error "
+                f"of {mended.after:.3g} instead of {mended.before:.3g}"
+            )
+            return _nothing(*skips, Skip(target="model", reason=reason))
         moved = max(mended.shifts.values(), default=0.0)
         return Plan(
             method=_ID,
