@@ -113,7 +113,7 @@ def test_its_result_runs_and_is_near_the_original(method_id, model, outcomes):
     context, outcome, feeds = outcomes[method_id, model]
     # Half of the channels of a random network are no redundancy: nearer than zeros, no more.
     most = 1.0 if method_id.startswith("prune.") else 0.1
-    few = getattr(registry.create(method_id, {}), "bits", 8) <= 4
+    few = (getattr(registry.create(method_id, {}), "bits", 8) or 4) <= 4
     most = COARSE if few else most
     for feed in feeds:
         old, new = run(context.original, feed)[0], run(outcome.model, feed)[0]

@@ -7,8 +7,9 @@ import pytest
 from onnx import helper
 from pydantic import ValidationError
 
-from lissom.errors import MethodError
+from lissom.errors import MethodError, RecipeError
 from lissom.graph.edit import EncodeWeight
+from lissom.methods import registry
 from lissom.methods.protocol import ALREADY
 from lissom.methods.quantize.codebook import Codebook
 from lissom.methods.quantize.weight_only import WeightOnly
@@ -133,3 +134,26 @@ def test_zeros(tmp_path):
 def test_wrong_parameters_are_refused(wrong):
     with pytest.raises(ValidationError):
         Codebook(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("table", "own", "other"), [("nf4", 4, 8), ("fp4", 4, 3), ("float8_e4m3", 8, 4)]
+)
+def test_a_fixed_table_has_its_own_bits_and_no_others(table, own, other):
+    assert Codebook(table=table, bits=own).bits == own
+    with pytest.raises(RecipeError) as caught:
+        registry.create("quantize.codebook", {"table": table, "bits": other})
+    assert str(caught.value) == (
+        f"quantize.codebook: bits is {other}, and the table {table} has {own}; "
+        "leave bits out, or take the table kmeans or log"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "bits"), [({}, 4), ({"bits": 3}, 3), ({"table": "float8_e5m2"}, 8)]
+)
+def test_bits_that_nobody_named(given, bits, tmp_path):
+    store = Store(tmp_path)
+    method = Codebook(rounding="nearest", **given)
+    edits = method.plan(NETWORK, lab.context(NETWORK, store)).edits
+    assert {edit.encoding.bits for edit in edits} == {bits}

@@ -14,10 +14,10 @@ Choose it when: the file is what is short, and 8 bits are too many. The runtime 
 when it loads the model: the model is as fast and takes as much memory as the float one.
 """
 
-from typing import Annotated, ClassVar, Literal, final
+from typing import Annotated, ClassVar, Literal, Self, final
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from lissom.errors import MethodError
@@ -36,10 +36,12 @@ from lissom.methods.protocol import (
 )
 from lissom.methods.weights import Reconstruction
 from lissom.numerics.coding import Scheme, Table
+from lissom.numerics.levels import FIXED_BITS
 
 __all__ = ["Codebook"]
 
 _ID = "quantize.codebook"
+_BITS = 4
 _OPSET = 21  # the oldest with 4-bit integers; those that take words apart are of 18
 _LEAST_WEIGHTS = 512  # below, nodes and tables take what is gained
 
@@ -50,14 +52,13 @@ class Codebook:
     """Weights as tables and indices; see the module."""
 
     bits: Annotated[
-        int,
+        Annotated[int, Field(ge=2, le=8)] | None,
         Field(
-            ge=2,
-            le=8,
-            description="Bits of an index for kmeans and log; nf4 and fp4 have 4, float8 has 8.",
+            description="Bits of an index; null: those of the table, and 4 for kmeans and log, "
+            "which may have others; nf4 and fp4 have 4, float8 has 8, and no others.",
             json_schema_extra={"search": [4, 3, 6]},
         ),
-    ] = 4
+    ] = None
     table: Annotated[
         Table,
         Field(
@@ -90,6 +91,16 @@ class Codebook:
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ROWS})
 
+    @model_validator(mode="after")
+    def _bits_of_the_table(self) -> Self:
+        own = FIXED_BITS.get(self.table)
+        if own is not None and self.bits not in {None, own}:
+            raise ValueError(
+                f"bits is {self.bits}, and the table {self.table} has {own}; leave bits out, "
+                "or take the table kmeans or log"
+            )
+        return self
+
     def plan(self, model: Model, context: Context) -> Plan:
         """Code every weight of an operator."""
         if context.original.already_quantized:
@@ -113,7 +124,7 @@ class Codebook:
             return Plan(method=_ID, edits=(), skips=tuple(skips), summary="nothing could be coded")
         scheme = Scheme(
             table=self.table,
-            bits=self.bits,
+            bits=self.bits or _BITS,
             granularity=self.granularity,
             block_size=self.block_size,
         )
