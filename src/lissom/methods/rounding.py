@@ -6,8 +6,7 @@ It is done by `lissom.methods.layer_rounding`, in a child process.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from lissom.errors import MethodError
@@ -155,7 +154,7 @@ class Rounded:
 
     edits: tuple[Edit, ...]
     errors: Mapping[str, LayerError]
-    unseen: Mapping[str, str] = MappingProxyType({})
+    unseen: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
