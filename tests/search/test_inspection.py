@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lissom.errors import MeasurementError, OptionError
-from lissom.search import arithmetic, promise
+from lissom.search import counting, promise
 from lissom.search.inspection import inspect_model
 from tests.search.trial import Trial
 
@@ -54,7 +54,7 @@ def test_what_cannot_be_had_is_a_note(trial: Trial, monkeypatch: pytest.MonkeyPa
     opened = trial.job(data=False).opened
     monkeypatch.setattr(promise, "operator_times", broken)
     monkeypatch.setattr(promise, "ceilings", broken)
-    monkeypatch.setattr(arithmetic, "shapes", broken)
+    monkeypatch.setattr(counting, "shapes", broken)
     monkeypatch.setattr(opened.store, "remember", lambda kind, inputs, compute: compute())
     found = inspect_model(opened)
     assert found.macs is None
