@@ -167,14 +167,31 @@ def stored(site: Site, rows: QuantizedTensor) -> QuantizedTensor:
 
 
 def nearest(
-    model: Model, site: Site, store: Store, *, bits: int, block_size: int | None = None
+    model: Model,
+    site: Site,
+    store: Store,
+    *,
+    bits: int,
+    block_size: int | None = None,
+    power_of_two: bool = False,
 ) -> EncodeWeight:
-    """Round a site's weight to the nearest integers; an embedding in 8 bits, whatever the bits."""
+    """Round a site's weight to the nearest integers; an embedding in 8 bits, whatever else is said.
+
+    Args:
+        model: that the site is in.
+        site: the operator.
+        store: where the arrays are put.
+        bits: of each weight.
+        block_size: inputs that share a scale; None: the whole channel.
+        power_of_two: scales are powers of two.
+    """
     weight = np.asarray(model.weight(site.weight))
     if site.op_type == "Gather":
         return encode(site.weight, embedding(weight), (site.node,), store)
     axis = site.out_axis if block_size is None else site.in_axis
-    integers = quantize_weight(weight, bits=bits, axis=axis, block_size=block_size)
+    integers = quantize_weight(
+        weight, bits=bits, axis=axis, block_size=block_size, power_of_two=power_of_two
+    )
     return encode(site.weight, integers, (site.node,), store)
 
 

@@ -61,6 +61,14 @@ class WeightOnly:
             json_schema_extra={"search": [0, 4]},
         ),
     ] = 0
+    power_of_two: Annotated[
+        bool,
+        Field(
+            description="Scales are powers of two, for hardware that shifts and does not multiply: "
+            "rounding errors grow, twofold at most.",
+            json_schema_extra={"search": [False]},
+        ),
+    ] = False
 
     needs: ClassVar[frozenset[Need]] = frozenset()
 
@@ -85,11 +93,24 @@ class WeightOnly:
             reason = refusal(model, site, context)
             if reason is None and form.packs(model, site, context):
                 rows = site.canonical(np.asarray(model.weight(site.weight)))  # [out, in]
-                integers = quantize_weight(rows, bits=self.bits, axis=1, block_size=self.block_size)
+                integers = quantize_weight(
+                    rows,
+                    bits=self.bits,
+                    axis=1,
+                    block_size=self.block_size,
+                    power_of_two=self.power_of_two,
+                )
                 found.append(form.edit(site, integers, context.store, packed=True))
             elif reason is None and obstacle is None:
-                blocks = form.blocks_of(site)
-                found.append(nearest(model, site, context.store, bits=self.bits, block_size=blocks))
+                edit = nearest(
+                    model,
+                    site,
+                    context.store,
+                    bits=self.bits,
+                    block_size=form.blocks_of(site),
+                    power_of_two=self.power_of_two,
+                )
+                found.append(edit)
             else:
                 skips.append(Skip(target=site.name, reason=reason or str(obstacle)))
         found = [form.folded(model, edit, context) for edit in found]
