@@ -35,6 +35,19 @@ def test_nothing_is_touched_that_may_not_be(tmp_path) -> None:
     assert scaled(model, ["fc1"], Shape(bits=4), context, context.calibration) == ()
 
 
+def scale_the_relu(model, folder):
+    context = layers.context(model, Store(folder))
+    assert context.calibration is not None
+    spill(model, folder / "model.onnx")
+    return scale_all(
+        path=str(folder / "model.onnx"),
+        nodes=["fc0", "fc1"],
+        values=["relu0"],
+        grid={"bits": 4},
+        calibration=context.calibration.to_json(),
+    )
+
+
 @pytest.mark.parametrize("form", ["Gemm", "MatMul"])
 def test_a_constant_input_counts_only_where_no_bias_takes_what_it_loses(
     form, tmp_path, monkeypatch
@@ -50,16 +63,7 @@ def test_a_constant_input_counts_only_where_no_bias_takes_what_it_loses(
         return np.ones(len(sizes))
 
     monkeypatch.setattr("lissom.methods.input_scaling.input_factors", looked_at)
-    context = layers.context(model, Store(tmp_path))
-    assert context.calibration is not None
-    spill(model, tmp_path / "model.onnx")
-    scale_all(
-        path=str(tmp_path / "model.onnx"),
-        nodes=["fc0", "fc1"],
-        values=["relu0"],
-        grid={"bits": 4},
-        calibration=context.calibration.to_json(),
-    )
+    scale_the_relu(model, tmp_path)
     (found,) = given
     assert found[2] == pytest.approx(900.0 if form == "MatMul" else 0.0, rel=1e-3)
 
@@ -92,19 +96,10 @@ def test_no_weight_of_a_node_that_is_excluded_is_touched(excluded, tmp_path) -> 
 def test_an_error_names_the_readers(tmp_path, monkeypatch) -> None:
     square = [RNG.standard_normal((6, 6)) for _ in range(2)]
     model = layers.chain(*((weight, np.zeros(6)) for weight in square))
-    context = layers.context(model, Store(tmp_path))
-    assert context.calibration is not None
-    spill(model, tmp_path / "model.onnx")
 
     def fails(*_, **__):
         raise ValueError("odd")
 
     monkeypatch.setattr("lissom.methods.input_scaling.input_factors", fails)
     with pytest.raises(ValueError, match=r"^node 'fc1': odd$"):
-        scale_all(
-            path=str(tmp_path / "model.onnx"),
-            nodes=["fc0", "fc1"],
-            values=["relu0"],
-            grid={"bits": 4},
-            calibration=context.calibration.to_json(),
-        )
+        scale_the_relu(model, tmp_path)

@@ -155,12 +155,13 @@ class Mixing:
         """What is faster than float by itself and rounds no activation: packed, half precision."""
         for one in self.tried:
             origin, interval = self.made[one.name], one.speedup_interval
-            if origin.place != self.place or interval is None or interval[0] <= 1.0:
+            gains = interval is not None and interval[0] > 1.0
+            if origin.place != self.place or not gains or len(origin.recipe.steps) != 1:
                 continue
-            asked = [(step, step.parameters) for step in origin.recipe.steps]
-            for step, given in asked if len(asked) == 1 else ():
-                if given.get("kernel") == "matmul_nbits" or given.get("compute") == "float16":
-                    yield Format(name=origin.recipe.name, step=step)
+            (step,) = origin.recipe.steps
+            packed = step.parameters.get("kernel") == "matmul_nbits"
+            if packed or step.parameters.get("compute") == "float16":
+                yield Format(name=origin.recipe.name, step=step)
 
     def measured(self, before: Sequence[Step], formats: Sequence[Format]) -> Sensitivity:
         """Time and harm of every operator in every format."""
